@@ -1,0 +1,1 @@
+# sportello_fuzz_target(NAME LIBRARY), one line a target.
