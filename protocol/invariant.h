@@ -1,5 +1,6 @@
-// The check for what only our own mistake can break. On in release builds: it logs and aborts, since one client's
-// rows sent to another are worse than a restart. What a peer can cause is a Result, never an invariant.
+// The check for what only our own mistake can break. On in release builds: it logs and aborts, since one
+// client's rows sent to another are worse than a restart. What a peer can cause is a Result, never an
+// invariant.
 #pragma once
 
 #include <source_location>

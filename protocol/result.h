@@ -1,8 +1,9 @@
-// What a call answers when a peer or the world can make it fail: a value, or an Error that can go to a client.
+// What a call answers when a peer or the world can make it fail: a value, or an Error that can go to a
+// client.
 //
-// Error carries what an ErrorResponse needs (SQLSTATE, message, detail, hint); protocol/error_response.h turns it
-// into bytes and holds the table of SQLSTATEs that we raise. Nothing here throws. Our own mistakes are not errors:
-// they are invariants (protocol/invariant.h).
+// Error carries what an ErrorResponse needs (SQLSTATE, message, detail, hint); protocol/error_response.h
+// turns it into bytes and holds the table of SQLSTATEs that we raise. Nothing here throws. Our own mistakes
+// are not errors: they are invariants (protocol/invariant.h).
 #pragma once
 
 #include <optional>
