@@ -1,0 +1,36 @@
+// The shape of a text: a 64-bit hash of its tokens with literals, parameters, white space and comments taken
+// out, and how large and deep it is.
+//
+// Two texts have one fingerprint if they differ only in
+// - white space, comments, trailing semicolons, and the case of unquoted words;
+// - the values of literals; a parameter ($1) and a literal of any type count as the same, and so does a sign
+//   before a number (`= -1` and `= 1`);
+// - the length of a list of literals in IN (...) or ARRAY[...], and the number of VALUES rows of literals.
+//   NULL, TRUE and FALSE count as literals there, and as words everywhere else.
+// Quoted identifiers count exactly; so does the escape character of a UESCAPE, as it changes a name.
+//
+// Facts that hang on a literal must not be shared by fingerprint (StatementFacts::literal_dependent).
+//
+// One pass over the tokens, no allocation. The hash is xxHash's XXH3 and may differ between releases of
+// Sportello: it is for memory, not for files.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+namespace sportello::sql {
+
+struct Shape {
+  uint64_t fingerprint = 0;
+  uint32_t tokens = 0;
+  uint32_t nesting = 0;  // the most brackets open at once
+  // Tokens that can each put a level more on the parse tree: operators, casts, subscripts, and the words
+  // that nest without brackets (NOT, CASE, UNION, JOIN, ...). 1+1+1 has two. With nesting, an upper bound
+  // of the tree's depth.
+  uint32_t deepening = 0;
+  bool well_formed = false;  // the lexer met no error, and brackets are closed as they were opened
+};
+
+Shape measure_shape(std::string_view text, bool standard_conforming_strings = true);
+
+}  // namespace sportello::sql
