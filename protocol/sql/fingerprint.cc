@@ -13,41 +13,27 @@
 namespace sportello::sql {
 namespace {
 
-// Collects the bytes to be hashed. Most texts fit the buffer and are hashed in one go; only longer ones pay
-// for xxHash's streaming state.
-class HashSink {
+// Writes the canonical text. No token takes more than its own bytes and a mark, and none is empty, so twice
+// the text is always room enough and no put() need ask.
+class CanonicalText {
  public:
-  void put(char byte) {
-    if (used_ == buffer_.size()) drain();
-    buffer_[used_++] = byte;
+  CanonicalText(std::string& scratch, size_t text_bytes) {
+    if (scratch.size() < 2 * text_bytes) scratch.resize(2 * text_bytes);
+    begin_ = here_ = scratch.data();
   }
-  void put(std::string_view bytes) {
-    for (char byte : bytes) put(byte);
-  }
+  void put(char byte) { *here_++ = byte; }
+  void put(std::string_view bytes) { here_ = std::copy(bytes.begin(), bytes.end(), here_); }
   void put_lower(std::string_view bytes) {
-    for (char byte : bytes) put(to_lower(byte));
+    here_ = std::transform(bytes.begin(), bytes.end(), here_, to_lower);
   }
-  uint64_t finish() {
-    if (!streaming_) return XXH3_64bits(buffer_.data(), used_);
-    drain();
-    return XXH3_64bits_digest(&state_);
-  }
+  std::string_view view() const { return {begin_, static_cast<size_t>(here_ - begin_)}; }
 
  private:
-  void drain() {
-    if (!streaming_) XXH3_64bits_reset(&state_);
-    streaming_ = true;
-    XXH3_64bits_update(&state_, buffer_.data(), used_);
-    used_ = 0;
-  }
-
-  std::array<char, 1024> buffer_;
-  size_t used_ = 0;
-  bool streaming_ = false;
-  XXH3_state_t state_;
+  char* begin_;
+  char* here_;
 };
 
-// Begin a token in the hashed stream, so that different token streams are different bytes. No word or
+// Begin a token, so that different token streams are different bytes. No word or
 // operator holds such a byte; quoted tokens end with their own quote.
 enum Mark : char { kLiteral = 1, kWord, kExact, kSymbol };
 
@@ -100,6 +86,8 @@ bool is_list_literal(const Token& token) {
 
 class ShapeMeter {
  public:
+  ShapeMeter(std::string& scratch, size_t text_bytes) : canonical_(scratch, text_bytes) {}
+
   // Signs before numbers go first: what follows sees `-1` as the literal it is.
   void feed(const Token& token) {
     ++shape_.tokens;
@@ -119,7 +107,8 @@ class ShapeMeter {
     if (held_sign_.kind == TokenKind::Operator) collapse(held_sign_);
     flush();
     shape_.well_formed = balanced_ && depth_ == 0;
-    shape_.fingerprint = sink_.finish();
+    shape_.canonical = canonical_.view();
+    shape_.fingerprint = XXH3_64bits(shape_.canonical.data(), shape_.canonical.size());
     return shape_;
   }
 
@@ -210,7 +199,7 @@ class ShapeMeter {
     const List was = std::exchange(list_, List::None);
     if (was == List::Comma || was == List::CommaOne) {
       symbol(',');
-      if (was == List::CommaOne) sink_.put(kLiteral);
+      if (was == List::CommaOne) canonical_.put(kLiteral);
     } else if (was == List::RowComma || was == List::Row || was == List::Cell) {
       symbol(',');
       if (was == List::RowComma) return;
@@ -218,7 +207,7 @@ class ShapeMeter {
       symbol('(');
       for (uint32_t i = 0; i < held_literals_; ++i) {
         if (i > 0) symbol(',');
-        sink_.put(kLiteral);
+        canonical_.put(kLiteral);
       }
       if (was == List::Row && held_literals_ > 0) symbol(',');
     }
@@ -226,7 +215,7 @@ class ShapeMeter {
 
   void literal(List next) {
     before_next();
-    sink_.put(kLiteral);
+    canonical_.put(kLiteral);
     list_ = next;
   }
 
@@ -243,12 +232,12 @@ class ShapeMeter {
         return word(token);
       case TokenKind::String:
         if (after_uescape) return exact(token);
-        sink_.put(kLiteral);
+        canonical_.put(kLiteral);
         return;
       case TokenKind::DollarString:
       case TokenKind::Number:
       case TokenKind::Parameter:
-        sink_.put(kLiteral);
+        canonical_.put(kLiteral);
         return;
       case TokenKind::QuotedIdentifier:
       case TokenKind::UnicodeIdentifier:
@@ -266,8 +255,8 @@ class ShapeMeter {
   }
 
   void word(const Token& token) {
-    sink_.put(kWord);
-    sink_.put_lower(token.text);
+    canonical_.put(kWord);
+    canonical_.put_lower(token.text);
     if (nests(token)) ++shape_.deepening;
     const size_t size = token.text.size();
     after_in_ = (size == 2 && token.is_word("in")) || (size == 5 && token.is_word("array"));
@@ -276,8 +265,8 @@ class ShapeMeter {
   }
 
   void symbols(const Token& token, bool after_in) {
-    sink_.put(kSymbol);
-    sink_.put(token.text);
+    canonical_.put(kSymbol);
+    canonical_.put(token.text);
     if (token.kind == TokenKind::Operator || token.text == "::") ++shape_.deepening;
     if (token.text.size() != 1 || token.kind == TokenKind::Operator) return;
     const char c = token.text[0];
@@ -310,12 +299,12 @@ class ShapeMeter {
     if (std::exchange(held_semicolon_, false)) symbol(';');
   }
   void symbol(char c) {
-    sink_.put(kSymbol);
-    sink_.put(c);
+    canonical_.put(kSymbol);
+    canonical_.put(c);
   }
   void exact(const Token& token) {
-    sink_.put(kExact);
-    sink_.put(token.text);
+    canonical_.put(kExact);
+    canonical_.put(token.text);
   }
 
   void note_operand(const Token& token) {
@@ -335,7 +324,7 @@ class ShapeMeter {
     }
   }
 
-  HashSink sink_;
+  CanonicalText canonical_;
   Shape shape_;
   std::array<char, 256> brackets_;  // those open now
   size_t depth_ = 0;
@@ -352,11 +341,16 @@ class ShapeMeter {
 
 }  // namespace
 
-Shape measure_shape(std::string_view text, bool standard_conforming_strings) {
+Shape measure_shape(std::string_view text, bool standard_conforming_strings, std::string& scratch) {
   Lexer lexer(text, standard_conforming_strings);
-  ShapeMeter meter;
+  ShapeMeter meter(scratch, text.size());
   for (Token token = lexer.next(); token.kind != TokenKind::End; token = lexer.next()) meter.feed(token);
   return meter.finish();
+}
+
+uint64_t fingerprint_of(std::string_view text, bool standard_conforming_strings) {
+  std::string scratch;
+  return measure_shape(text, standard_conforming_strings, scratch).fingerprint;
 }
 
 }  // namespace sportello::sql

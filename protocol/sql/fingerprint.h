@@ -11,11 +11,15 @@
 //
 // Facts that hang on a literal must not be shared by fingerprint (StatementFacts::literal_dependent).
 //
-// One pass over the tokens, no allocation. The hash is xxHash's XXH3 and may differ between releases of
-// Sportello: it is for memory, not for files.
+// What is hashed is the canonical text: the tokens that count, each behind a mark. Who must not be fooled by
+// two shapes of one hash (hashes can be made to collide on purpose) compares canonical texts.
+//
+// One pass over the tokens; no allocation once the caller's scratch has grown. The hash is xxHash's XXH3 and
+// may differ between releases of Sportello: it is for memory, not for files.
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 namespace sportello::sql {
@@ -28,9 +32,13 @@ struct Shape {
   // that nest without brackets (NOT, CASE, UNION, JOIN, ...). 1+1+1 has two. With nesting, an upper bound
   // of the tree's depth.
   uint32_t deepening = 0;
-  bool well_formed = false;  // the lexer met no error, and brackets are closed as they were opened
+  std::string_view canonical;  // in the caller's scratch: good until that is used again
+  bool well_formed = false;    // the lexer met no error, and brackets are closed as they were opened
 };
 
-Shape measure_shape(std::string_view text, bool standard_conforming_strings = true);
+Shape measure_shape(std::string_view text, bool standard_conforming_strings, std::string& scratch);
+
+// The fingerprint alone, for texts that are met once (cache rules).
+uint64_t fingerprint_of(std::string_view text, bool standard_conforming_strings = true);
 
 }  // namespace sportello::sql

@@ -90,7 +90,9 @@ enum Effect : uint64_t {
   CopyIn = 1ull << 22,              // COPY ... FROM STDIN
   CopyOut = 1ull << 23,             // COPY ... TO STDOUT
   CallOrDo = 1ull << 24,            // CALL or DO: runs code that we do not see, or only skim (kPins)
-  // A function that is not known to be a built-in which is never VOLATILE (known_functions.h).
+  // A function that is no built-in we know (known_functions.h): it may do anything. VOLATILE built-ins such
+  // as
+  // nextval() and random() have no effect bit; only_known_functions tells of them.
   UnknownFunction = 1ull << 25,
   // currval(), lastval(): they read what nextval() left in this session.
   SequenceState = 1ull << 26,
@@ -107,8 +109,10 @@ using Effects = uint64_t;  // a mask of Effect
 // Effects that keep the session on its link, since we cannot carry what they leave behind to another link.
 //
 // Not here, and why:
-// - SetReported is followed and replayed. ResetAll and the Discards leave less behind, not more; what they
-//   take from the link (prepared statements, replayed settings) the link's owner must note.
+// - SetReported is followed and replayed. (Servers before PostgreSQL 14 do not report
+//   default_transaction_read_only: with those, whoever follows ParameterStatus must pin on it.) ResetAll and
+//   the Discards leave less behind, not more; what they take from the link (prepared statements, replayed
+//   settings) the link's owner must note.
 // - SqlExecute and SqlDeallocate use state whose PREPARE has pinned already; SetLocal ends with its
 //   transaction, which holds the link anyway.
 // - nextval() and setval() leave a currval() behind, but any INSERT into a serial column does so unseen, so

@@ -7,7 +7,12 @@
 namespace sportello::sql {
 namespace {
 
-uint64_t print(std::string_view text) { return measure_shape(text).fingerprint; }
+uint64_t print(std::string_view text) { return fingerprint_of(text); }
+
+Shape measure(std::string_view text, bool standard_conforming_strings = true) {
+  static std::string scratch;
+  return measure_shape(text, standard_conforming_strings, scratch);
+}
 
 std::string repeat(std::string_view piece, int times) {
   std::string all;
@@ -69,38 +74,42 @@ TEST(Fingerprint, ShortensRowsOfLiterals) {
   EXPECT_NE(print("insert into t values (1), (2,"), print("insert into t values (1), (2"));
 }
 
-TEST(Fingerprint, DoesNotDependOnTheBufferOfTheHash) {
-  std::string seen;
-  uint64_t last = 0;
-  for (int size = 1000; size < 1060; ++size) {
-    const uint64_t here = print("select " + std::string(static_cast<size_t>(size), 'a'));
-    EXPECT_NE(here, last);
-    EXPECT_EQ(here, print("SELECT /**/ " + std::string(static_cast<size_t>(size), 'A')));
-    last = here;
+TEST(Shape, NeedsTwiceTheTextAtMost) {
+  for (const char* text :
+       {"a", ";;a", "((((", "1,1,1", "values(1),(1,1", "values(1),(", "in(1,1a", "-", "- -1", "\"a\";b;"}) {
+    std::string scratch;
+    EXPECT_LE(measure_shape(text, true, scratch).canonical.size(), 2 * std::string_view(text).size()) << text;
   }
 }
 
+TEST(Shape, WritesItsCanonicalTextOverTheLastOne) {
+  std::string scratch;
+  const std::string longer(measure_shape("select a, b, c from t", true, scratch).canonical);
+  EXPECT_EQ(measure_shape("select 1", true, scratch).canonical, "\2select\1");
+  EXPECT_EQ(measure_shape("SELECT a,b,c FROM t", true, scratch).canonical, longer);
+}
+
 TEST(Shape, MeasuresNestingAndWhatDeepens) {
-  const Shape sum = measure_shape("select 1" + repeat("+1", 100000));  // S62
+  const Shape sum = measure("select 1" + repeat("+1", 100000));  // S62
   EXPECT_EQ(sum.deepening, 100001u);
   EXPECT_EQ(sum.nesting, 0u);
-  const Shape brackets = measure_shape("select " + repeat("(", 100000) + "1" + repeat(")", 100000));
+  const Shape brackets = measure("select " + repeat("(", 100000) + "1" + repeat(")", 100000));
   EXPECT_EQ(brackets.nesting, 100000u);
   EXPECT_TRUE(brackets.well_formed);
-  EXPECT_EQ(measure_shape("select * from t where a in (" + repeat("1,", 50000) + "1)").deepening, 3u);
-  EXPECT_EQ(measure_shape("select not not case when a is null then b::int[1] end").deepening, 7u);
+  EXPECT_EQ(measure("select * from t where a in (" + repeat("1,", 50000) + "1)").deepening, 3u);
+  EXPECT_EQ(measure("select not not case when a is null then b::int[1] end").deepening, 7u);
 }
 
 TEST(Shape, SeesUnbalancedBracketsAndLexicalErrors) {
-  EXPECT_TRUE(measure_shape("select (a[1])").well_formed);
+  EXPECT_TRUE(measure("select (a[1])").well_formed);
   for (const char* text : {"select (1", "select 1)", "select (1]", "select 'a", "select 1a", "select \\"}) {
-    EXPECT_FALSE(measure_shape(text).well_formed) << text;
+    EXPECT_FALSE(measure(text).well_formed) << text;
   }
 }
 
 TEST(Shape, FollowsStandardConformingStrings) {
-  EXPECT_TRUE(measure_shape("select 'a\\'", true).well_formed);
-  EXPECT_FALSE(measure_shape("select 'a\\'", false).well_formed);
+  EXPECT_TRUE(measure("select 'a\\'", true).well_formed);
+  EXPECT_FALSE(measure("select 'a\\'", false).well_formed);
 }
 
 }  // namespace

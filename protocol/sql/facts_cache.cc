@@ -1,0 +1,78 @@
+#include "protocol/sql/facts_cache.h"
+
+#include "protocol/sql/fingerprint.h"
+#include "protocol/sql/statement_parser.h"
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+namespace sportello::sql {
+namespace {
+
+constexpr size_t kKeptScratchBytes = 256 * 1024;  // a larger one is given back after use
+
+}  // namespace
+
+ShapeCache::ShapeCache(size_t limit_bytes) {
+  for (auto& shard : shards_) shard = std::make_unique<Shard>(limit_bytes / kShards);
+}
+
+FactsPtr ShapeCache::find(std::string_view canonical, uint64_t fingerprint) {
+  Shard& shard = shard_of(fingerprint);
+  const std::lock_guard lock(shard.mutex);
+  const FactsPtr* found = shard.table.find(canonical, fingerprint);
+  return found == nullptr ? nullptr : *found;
+}
+
+void ShapeCache::insert(std::string_view canonical, uint64_t fingerprint, const FactsPtr& facts) {
+  Shard& shard = shard_of(fingerprint);
+  const std::lock_guard lock(shard.mutex);
+  // Another worker may have learnt it meanwhile.
+  if (shard.table.find(canonical, fingerprint) == nullptr) shard.table.insert(canonical, fingerprint, facts);
+}
+
+size_t ShapeCache::bytes() const {
+  size_t bytes = 0;
+  for (const auto& shard : shards_) {
+    const std::lock_guard lock(shard->mutex);
+    bytes += shard->table.bytes();
+  }
+  return bytes;
+}
+
+FactsCache::FactsCache(ShapeCache& shapes, uint64_t seed, size_t limit_bytes)
+    : shapes_(shapes),
+      seed_(seed),
+      texts_(limit_bytes - limit_bytes / 8),
+      nonconforming_texts_(limit_bytes / 8) {}
+
+const FactsPtr& FactsCache::look_up(std::string_view text, bool standard_conforming_strings) {
+  const uint64_t hash = XXH3_64bits_withSeed(text.data(), text.size(), seed_);
+  FactsTable& texts = standard_conforming_strings ? texts_ : nonconforming_texts_;
+  if (const FactsPtr* found = texts.find(text, hash)) {
+    ++counters_.text_hits;
+    return *found;
+  }
+  return learn(texts, text, hash, standard_conforming_strings);
+}
+
+const FactsPtr& FactsCache::learn(FactsTable& texts, std::string_view text, uint64_t hash,
+                                  bool standard_conforming_strings) {
+  const Shape shape = measure_shape(text, standard_conforming_strings, scratch_);
+  last_ = shapes_.find(shape.canonical, shape.fingerprint);
+  if (last_ != nullptr) {
+    ++counters_.shape_hits;
+  } else {
+    last_ = std::make_shared<const StatementFacts>(parse_statement(text, shape, standard_conforming_strings));
+    ++counters_.parses;
+    if (last_->kind == StatementKind::Unknown) ++counters_.unknown;
+    if (!last_->literal_dependent) shapes_.insert(shape.canonical, shape.fingerprint, last_);
+  }
+  if (scratch_.size() > kKeptScratchBytes) std::string().swap(scratch_);
+  texts.insert(text, hash, last_);
+  return last_;
+}
+
+size_t FactsCache::bytes() const { return texts_.bytes() + nonconforming_texts_.bytes() + scratch_.size(); }
+
+}  // namespace sportello::sql

@@ -1,0 +1,453 @@
+#include "protocol/sql/facts_from_tree.h"
+
+#include <rapidjson/document.h>
+
+#include <algorithm>
+#include <iterator>
+#include <string_view>
+#include <utility>
+
+#include "protocol/sql/known_functions.h"
+#include "protocol/sql/lexer.h"
+#include "protocol/sql/lexical_effects.h"
+
+namespace sportello::sql {
+namespace {
+
+using rapidjson::Value;
+
+// Reading the tree. libpg_query leaves out members that are false, zero or null.
+
+std::string_view string_of(const Value& value) {
+  return value.IsString() ? std::string_view(value.GetString(), value.GetStringLength()) : std::string_view();
+}
+
+const Value& member(const Value& object, const char* name) {
+  static const Value kNull;
+  if (!object.IsObject()) return kNull;
+  const auto found = object.FindMember(name);
+  return found == object.MemberEnd() ? kNull : found->value;
+}
+
+std::string_view text_member(const Value& object, const char* name) {
+  return string_of(member(object, name));
+}
+bool flag(const Value& object, const char* name) { return member(object, name).IsTrue(); }
+
+template <typename Visit>
+void for_each_item(const Value& list, Visit visit) {
+  if (!list.IsArray()) return;
+  for (const Value& item : list.GetArray()) visit(item);
+}
+
+std::string lower(std::string_view text) {
+  std::string folded(text);
+  std::transform(folded.begin(), folded.end(), folded.begin(), to_lower);
+  return folded;
+}
+
+// Constants.
+
+const Value& constant_of(const Value& node) { return member(node, "A_Const"); }
+
+// A constant string; empty if the node is anything else.
+std::string_view constant_text(const Value& node) {
+  return text_member(member(constant_of(node), "sval"), "sval");
+}
+
+// What PostgreSQL takes for a boolean: true, 't', 'on', 1; neither if it is no constant.
+enum class Truth : uint8_t { False, True, Unclear };
+
+Truth truth_of_text(std::string_view text) {
+  const std::string word = lower(text);
+  for (std::string_view yes : {"t", "true", "y", "yes", "on", "1"}) {
+    if (word == yes) return Truth::True;
+  }
+  for (std::string_view no : {"f", "false", "n", "no", "off", "0"}) {
+    if (word == no) return Truth::False;
+  }
+  return Truth::Unclear;
+}
+
+Truth constant_truth(const Value& node) {
+  const Value& constant = constant_of(node);
+  const Value& boolean = member(constant, "boolval");
+  if (boolean.IsObject()) return flag(boolean, "boolval") ? Truth::True : Truth::False;
+  return truth_of_text(constant_text(node));
+}
+
+// A constant as it was written in SET; other nodes (SET TIME ZONE INTERVAL ...) have none.
+std::string constant_as_text(const Value& node) {
+  const Value& constant = constant_of(node);
+  if (const Value& integer = member(constant, "ival"); integer.IsObject()) {
+    const Value& number = member(integer, "ival");
+    return number.IsInt64() ? std::to_string(number.GetInt64()) : "0";
+  }
+  if (const Value& decimal = member(constant, "fval"); decimal.IsObject()) {
+    return std::string(text_member(decimal, "fval"));
+  }
+  return std::string(constant_text(node));
+}
+
+// Settings.
+
+bool is_reported(std::string_view parameter) {
+  for (std::string_view name :
+       {"application_name", "client_encoding", "datestyle", "default_transaction_read_only", "intervalstyle",
+        "standard_conforming_strings", "timezone"}) {
+    if (parameter == name) return true;
+  }
+  return false;
+}
+
+Effects effect_of_setting(std::string_view parameter) {
+  if (is_reported(parameter)) return SetReported;
+  if (parameter == "role") return SetRole;
+  if (parameter == "session_authorization") return SetSessionAuthorization;
+  // These are of the running transaction, whatever they are set by.
+  if (parameter.starts_with("transaction_")) return SetLocal;
+  return SetOther;
+}
+
+// What a node at the top of a statement makes of it, if no more need be known.
+struct SimpleStatement {
+  std::string_view node;
+  StatementKind kind;
+  Effects effects;
+  const char* name_member;  // which member is StatementFacts::name, or null
+};
+
+constexpr SimpleStatement kSimpleStatements[] = {
+    {"SelectStmt", StatementKind::Read, 0, nullptr},
+    {"InsertStmt", StatementKind::Write, Writes, nullptr},
+    {"UpdateStmt", StatementKind::Write, Writes, nullptr},
+    {"DeleteStmt", StatementKind::Write, Writes, nullptr},
+    {"MergeStmt", StatementKind::Write, Writes, nullptr},
+    {"TruncateStmt", StatementKind::Write, Writes, nullptr},
+    {"RefreshMatViewStmt", StatementKind::Write, Writes, nullptr},
+    {"ConstraintsSetStmt", StatementKind::Set, SetLocal, nullptr},
+    {"VariableShowStmt", StatementKind::Show, 0, "name"},
+    {"PrepareStmt", StatementKind::Prepare, SqlPrepare, "name"},
+    {"ExecuteStmt", StatementKind::Execute, SqlExecute, "name"},
+    {"FetchStmt", StatementKind::Fetch, 0, "portalname"},
+    {"ClosePortalStmt", StatementKind::CloseCursor, 0, "portalname"},
+    {"ListenStmt", StatementKind::Listen, Listen, "conditionname"},
+    {"NotifyStmt", StatementKind::Notify, 0, "conditionname"},
+    {"LockStmt", StatementKind::Lock, 0, nullptr},
+    {"LoadStmt", StatementKind::Load, Load, nullptr},
+    {"VacuumStmt", StatementKind::Utility, 0, nullptr},
+    {"CheckPointStmt", StatementKind::Utility, 0, nullptr},
+    {"ReindexStmt", StatementKind::Utility, 0, nullptr},
+    {"ClusterStmt", StatementKind::Utility, 0, nullptr},
+    {"CreateTableAsStmt", StatementKind::Ddl, IsDdl | Writes, nullptr},
+};
+
+struct TransactionKind {
+  std::string_view node;
+  StatementKind kind;
+};
+constexpr TransactionKind kTransactionKinds[] = {
+    {"TRANS_STMT_BEGIN", StatementKind::Begin},
+    {"TRANS_STMT_START", StatementKind::Begin},
+    {"TRANS_STMT_COMMIT", StatementKind::Commit},
+    {"TRANS_STMT_ROLLBACK", StatementKind::Rollback},
+    {"TRANS_STMT_SAVEPOINT", StatementKind::Savepoint},
+    {"TRANS_STMT_RELEASE", StatementKind::Release},
+    {"TRANS_STMT_ROLLBACK_TO", StatementKind::RollbackTo},
+    {"TRANS_STMT_PREPARE", StatementKind::PrepareTransaction},
+    {"TRANS_STMT_COMMIT_PREPARED", StatementKind::CommitPrepared},
+    {"TRANS_STMT_ROLLBACK_PREPARED", StatementKind::RollbackPrepared},
+};
+
+// Gathers the facts of one statement.
+class StatementWalk {
+ public:
+  StatementFacts run(const Value& statement) {
+    facts_.effects = 0;
+    facts_.only_known_functions = true;
+    walk(statement);
+    facts_.kind = top(statement);
+    if (facts_.kind == StatementKind::Read) {
+      if (into_) {
+        facts_.kind = StatementKind::Ddl;
+        facts_.effects |= IsDdl | Writes;
+      } else if (facts_.has(Writes)) {
+        facts_.kind = StatementKind::Write;
+      }
+    }
+    if (mentions_temp_schema_ && facts_.has(IsDdl)) facts_.effects |= TempObject;
+    return std::move(facts_);
+  }
+
+ private:
+  // What counts at any depth.
+  void walk(const Value& value) {
+    if (value.IsArray()) {
+      for (const Value& item : value.GetArray()) walk(item);
+    } else if (value.IsObject()) {
+      for (const auto& entry : value.GetObject()) {
+        note(string_of(entry.name), entry.value);
+        walk(entry.value);
+      }
+    } else if (value.IsString() && string_of(value).starts_with("pg_temp")) {
+      mentions_temp_schema_ = true;
+    }
+  }
+
+  void note(std::string_view name, const Value& value) {
+    if (name == "FuncCall") {
+      function_call(value);
+    } else if (name == "intoClause") {
+      into_ = true;
+    } else if (name == "lockingClause") {
+      facts_.effects |= RowLock;
+    } else if (name == "relpersistence") {
+      if (string_of(value) == "t") facts_.effects |= TempObject;
+    } else if (name == "InsertStmt" || name == "UpdateStmt" || name == "DeleteStmt" || name == "MergeStmt") {
+      facts_.effects |= Writes;
+    } else if (name == "ExecuteStmt") {
+      facts_.effects |= SqlExecute;
+    }
+  }
+
+  // The statement itself.
+  StatementKind top(const Value& statement) {
+    if (!statement.IsObject() || statement.MemberCount() != 1) return unknown();
+    const std::string_view node = string_of(statement.MemberBegin()->name);
+    const Value& body = statement.MemberBegin()->value;
+    for (const SimpleStatement& simple : kSimpleStatements) {
+      if (simple.node != node) continue;
+      facts_.effects |= simple.effects;
+      if (simple.name_member != nullptr) facts_.name = text_member(body, simple.name_member);
+      if (simple.kind == StatementKind::Show) facts_.name = lower(facts_.name);
+      return simple.kind;
+    }
+    if (node == "TransactionStmt") return transaction(body);
+    if (node == "VariableSetStmt") return set(body);
+    if (node == "DeallocateStmt") return deallocate(body);
+    if (node == "DeclareCursorStmt") return declare(body);
+    if (node == "UnlistenStmt") return unlisten(body);
+    if (node == "CopyStmt") return copy(body);
+    if (node == "ExplainStmt") return explain(body);
+    if (node == "CallStmt") return call(body);
+    if (node == "DoStmt") return do_block(body);
+    if (node == "DiscardStmt") return discard(body);
+    // The grammar has no other statements but those that define, change and drop things.
+    facts_.effects |= IsDdl;
+    return StatementKind::Ddl;
+  }
+
+  StatementKind unknown() {
+    facts_.effects |= Effect::Unknown;
+    return StatementKind::Unknown;
+  }
+
+  StatementKind transaction(const Value& body) {
+    facts_.effects |= TransactionControl;
+    facts_.name = text_member(body, "savepoint_name");
+    facts_.chain = flag(body, "chain");
+    for_each_item(member(body, "options"), [&](const Value& option) {
+      const Value& element = member(option, "DefElem");
+      if (text_member(element, "defname") != "transaction_read_only") return;
+      // Of several the last one counts, as in PostgreSQL.
+      facts_.begin_read_only = constant_as_text(member(element, "arg")) == "1";
+    });
+    for (const TransactionKind& entry : kTransactionKinds) {
+      if (entry.node == text_member(body, "kind")) return entry.kind;
+    }
+    return unknown();
+  }
+
+  StatementKind set(const Value& body) {
+    const std::string_view how = text_member(body, "kind");
+    if (how == "VAR_RESET_ALL") {
+      facts_.effects |= ResetAll;
+      return StatementKind::Set;
+    }
+    if (how == "VAR_SET_MULTI") {  // SET TRANSACTION ..., SET SESSION CHARACTERISTICS AS TRANSACTION ...
+      facts_.effects |= text_member(body, "name").starts_with("TRANSACTION") ? SetLocal : SetOther;
+      return StatementKind::Set;
+    }
+    facts_.name = lower(text_member(body, "name"));
+    facts_.effects |= flag(body, "is_local") ? Effects{SetLocal} : effect_of_setting(facts_.name);
+    facts_.set_to_default = how == "VAR_RESET" || how == "VAR_SET_DEFAULT";
+    if (how == "VAR_SET_VALUE") {
+      facts_.literal_dependent = true;
+      for_each_item(member(body, "args"), [&](const Value& argument) {
+        if (!facts_.set_value.empty()) facts_.set_value += ", ";
+        facts_.set_value += constant_as_text(argument);
+      });
+      if (facts_.name == "role" && facts_.set_value == "none") facts_.set_to_default = true;
+    }
+    return StatementKind::Set;
+  }
+
+  StatementKind deallocate(const Value& body) {
+    facts_.name = text_member(body, "name");
+    facts_.effects |= facts_.name.empty() ? DeallocateAll : SqlDeallocate;
+    return StatementKind::Deallocate;
+  }
+
+  StatementKind declare(const Value& body) {
+    constexpr int kCursorOptionHold = 0x20;  // CURSOR_OPT_HOLD in PostgreSQL's parsenodes.h
+    const Value& options = member(body, "options");
+    if (options.IsInt() && (options.GetInt() & kCursorOptionHold) != 0) facts_.effects |= HoldCursor;
+    facts_.name = text_member(body, "portalname");
+    return StatementKind::Declare;
+  }
+
+  StatementKind unlisten(const Value& body) {
+    facts_.name = text_member(body, "conditionname");
+    facts_.effects |= facts_.name.empty() ? UnlistenAll : Unlisten;
+    return StatementKind::Unlisten;
+  }
+
+  StatementKind copy(const Value& body) {
+    const bool through_client = !member(body, "filename").IsString() && !flag(body, "is_program");
+    if (flag(body, "is_from")) {
+      facts_.effects |= through_client ? CopyIn | Writes : Effects{Writes};
+    } else if (through_client) {
+      facts_.effects |= CopyOut;
+    }
+    return StatementKind::Copy;
+  }
+
+  StatementKind explain(const Value& body) {
+    bool analyze = false;
+    for_each_item(member(body, "options"), [&](const Value& option) {
+      const Value& element = member(option, "DefElem");
+      const Value& argument = member(element, "arg");
+      if (!argument.IsNull()) facts_.literal_dependent = true;
+      if (text_member(element, "defname") != "analyze") return;
+      const Value& integer = member(argument, "Integer");
+      const bool is_zero = integer.IsObject() && !member(integer, "ival").IsInt();
+      const bool is_no = truth_of_text(text_member(member(argument, "String"), "sval")) == Truth::False;
+      analyze = argument.IsNull() || !(is_zero || is_no);
+    });
+    StatementFacts inner = StatementWalk().run(member(body, "query"));
+    facts_.effects |= inner.effects;
+    facts_.name = inner.name;  // of EXPLAIN EXECUTE name
+    if (!analyze) {
+      facts_.effects &= ~(Writes | IsDdl);
+      into_ = false;
+      return StatementKind::Explain;
+    }
+    return inner.kind == StatementKind::Read ? StatementKind::Explain : inner.kind;
+  }
+
+  StatementKind call(const Value& body) {
+    function_call(member(body, "funccall"));
+    run_code();
+    return StatementKind::Call;
+  }
+
+  StatementKind do_block(const Value& body) {
+    run_code();
+    facts_.literal_dependent = true;
+    std::string_view language = "plpgsql";
+    std::string_view text;
+    for_each_item(member(body, "args"), [&](const Value& argument) {
+      const Value& element = member(argument, "DefElem");
+      const std::string_view value = text_member(member(member(element, "arg"), "String"), "sval");
+      (text_member(element, "defname") == "language" ? language : text) = value;
+    });
+    if (lower(language) != "plpgsql" || !block_looks_harmless_to_session(text)) {
+      facts_.effects |= Effect::Unknown;
+    }
+    return StatementKind::Do;
+  }
+
+  StatementKind discard(const Value& body) {
+    const std::string_view target = text_member(body, "target");
+    facts_.effects |= target == "DISCARD_PLANS"       ? DiscardPlans
+                      : target == "DISCARD_SEQUENCES" ? DiscardSequences
+                      : target == "DISCARD_TEMP"      ? DiscardTemp
+                                                      : DiscardAll;
+    return StatementKind::Discard;
+  }
+
+  // Code that we do not see: it may write anywhere.
+  void run_code() {
+    facts_.effects |= CallOrDo | Writes;
+    facts_.only_known_functions = false;
+  }
+
+  void function_call(const Value& call) {
+    std::string qualified;
+    std::string_view last;
+    std::string_view schema;
+    for_each_item(member(call, "funcname"), [&](const Value& part) {
+      schema = last;
+      last = text_member(member(part, "String"), "sval");
+      if (!qualified.empty()) qualified += '.';
+      qualified += last;
+    });
+    const bool built_in = (schema.empty() && qualified == last) || qualified.starts_with("pg_catalog.");
+    const Effects effects = session_effect_of_function(last);
+    if (!built_in || !is_known_not_volatile(last)) {
+      facts_.only_known_functions = false;
+      if (effects == 0 && !(built_in && is_known_volatile(last))) facts_.effects |= UnknownFunction;
+    }
+    facts_.effects |= last == "set_config" ? set_config(call) : effects;
+    facts_.functions.push_back(std::move(qualified));
+  }
+
+  // set_config(name, value, is_local)
+  Effects set_config(const Value& call) {
+    facts_.literal_dependent = true;
+    const Value& arguments = member(call, "args");
+    if (!arguments.IsArray() || arguments.Size() != 3) return SetOther;
+    switch (constant_truth(arguments[2])) {
+      case Truth::True:
+        return SetLocal;
+      case Truth::Unclear:
+        return SetOther;
+      case Truth::False:
+        break;
+    }
+    return effect_of_setting(lower(constant_text(arguments[0])));
+  }
+
+  StatementFacts facts_;
+  bool into_ = false;
+  bool mentions_temp_schema_ = false;
+};
+
+// One statement more of a text of several.
+void add(StatementFacts& all, StatementFacts one) {
+  all.kind = StatementKind::Multi;
+  all.multi = true;
+  all.effects |= one.effects;
+  all.only_known_functions = all.only_known_functions && one.only_known_functions;
+  all.literal_dependent = all.literal_dependent || one.literal_dependent;
+  all.begin_read_only = all.set_to_default = all.chain = false;
+  all.name.clear();
+  all.set_value.clear();
+  std::move(one.functions.begin(), one.functions.end(), std::back_inserter(all.functions));
+}
+
+}  // namespace
+
+StatementFacts facts_from_tree(char* json) {
+  char scratch[16 * 1024];
+  rapidjson::MemoryPoolAllocator<> pool(scratch, sizeof scratch);
+  rapidjson::Document tree(&pool, 4096);
+  // Iterative, as rapidjson's other way recurses once a level.
+  tree.ParseInsitu<rapidjson::kParseIterativeFlag>(json);
+  if (tree.HasParseError() || !tree.IsObject()) return {};
+
+  StatementFacts facts{.kind = StatementKind::Empty, .effects = 0, .only_known_functions = true};
+  for_each_item(member(tree, "stmts"), [&](const Value& statement) {
+    StatementFacts one = StatementWalk().run(member(statement, "stmt"));
+    if (facts.kind == StatementKind::Empty) {
+      facts = std::move(one);
+    } else {
+      add(facts, std::move(one));
+    }
+  });
+  std::sort(facts.functions.begin(), facts.functions.end());
+  facts.functions.erase(std::unique(facts.functions.begin(), facts.functions.end()), facts.functions.end());
+  return facts;
+}
+
+}  // namespace sportello::sql
