@@ -95,12 +95,12 @@ class ShapeMeter {
       const Token sign = std::exchange(held_sign_, Token{});
       if (token.kind != TokenKind::Number) collapse(sign);
     } else if (token.kind == TokenKind::Operator && (token.text == "-" || token.text == "+") &&
-               !after_operand_) {
+               !after_operand()) {
       held_sign_ = token;
       return;
     }
     collapse(token);
-    note_operand(token);
+    previous_ = token;
   }
 
   Shape finish() {
@@ -307,20 +307,18 @@ class ShapeMeter {
     canonical_.put(token.text);
   }
 
-  void note_operand(const Token& token) {
-    switch (token.kind) {
+  // Whether a sign that comes next is an operator: asked only then, as hardly any text has one.
+  bool after_operand() const {
+    switch (previous_.kind) {
+      case TokenKind::End:  // the text's start
       case TokenKind::Operator:
-        after_operand_ = false;
-        return;
+        return false;
       case TokenKind::Punctuation:
-        after_operand_ = token.is(')') || token.is(']');
-        return;
+        return previous_.is(')') || previous_.is(']');
       case TokenKind::Word:
-        after_operand_ = !expects_operand(token);
-        return;
+        return !expects_operand(previous_);
       default:
-        after_operand_ = true;
-        return;
+        return true;
     }
   }
 
@@ -329,8 +327,8 @@ class ShapeMeter {
   std::array<char, 256> brackets_;  // those open now
   size_t depth_ = 0;
   bool balanced_ = true;
-  Token held_sign_;             // a sign that may belong to a number; Operator if there is one
-  bool after_operand_ = false;  // so that the next sign is an operator
+  Token previous_;   // the last one that was not held
+  Token held_sign_;  // a sign that may belong to a number; Operator if there is one
   bool held_semicolon_ = false;
   bool after_in_ = false;  // the next bracket opens a list that may be shortened
   bool after_uescape_ = false;

@@ -12,7 +12,9 @@
 namespace sportello::sql {
 namespace {
 
-constexpr size_t kDeepStackBytes = 64 * 1024 * 1024;  // address space; only what is touched becomes memory
+// Ten times what kMaxDeepening levels were seen to need, and small enough for glibc to keep the stack for the
+// next thread.
+constexpr size_t kDeepStackBytes = 16 * 1024 * 1024;
 
 struct Parse {
   const std::string& text;

@@ -9,7 +9,7 @@
 //   kMaxTokens, kMaxNesting open brackets, kMaxDeepening tokens that deepen the tree.
 // - Measured with 1,000 levels of each construct of the grammar, its JSON form needs at most 400 bytes of
 //   stack a level (nested subselects; 1+1+1 needs 130). A text of up to kInlineDepth levels is parsed on the
-//   caller's stack, needing less than 256 kB of it; a deeper one on a thread of its own with 64 MB, which
+//   caller's stack, needing less than 256 kB of it; a deeper one on a thread of its own with 16 MB, which
 //   costs some 30 us more.
 // - JSON, not protobuf: it needs a fifth of the time, and survives depths that crash protobuf's packer.
 //
@@ -29,7 +29,7 @@ namespace sportello::sql {
 inline constexpr size_t kMaxParseBytes = 64 * 1024;
 inline constexpr uint32_t kMaxTokens = 10000;
 inline constexpr uint32_t kMaxNesting = 250;
-inline constexpr uint32_t kMaxDeepening = 4000;
+inline constexpr uint32_t kMaxDeepening = 2000;
 inline constexpr uint32_t kInlineDepth = 250;
 
 // `shape` is that of `text` under the same standard_conforming_strings. Never fails: what cannot be
