@@ -84,12 +84,13 @@ ScramVerifier make_scram_verifier(const ScramKeys& keys, std::string_view salt, 
   return {iterations, std::string(salt), sha256(keys.client_key.view()), keys.server_key};
 }
 
-bool matches_scram_verifier(const ScramVerifier& verifier, std::string_view password) {
+std::optional<ScramKeys> unlock_scram_verifier(const ScramVerifier& verifier, std::string_view password) {
   if (verifier.iterations > kMaxScramIterations) {
-    return false;
+    return std::nullopt;
   }
   const ScramKeys keys = derive_scram_keys(password, verifier.salt, verifier.iterations);
-  return equal_secrets(keys.server_key.view(), verifier.server_key.view());
+  const bool matches = equal_secrets(keys.server_key.view(), verifier.server_key.view());
+  return matches ? std::optional(keys) : std::nullopt;
 }
 
 std::optional<ScramVerifier> parse_scram_verifier(std::string_view text) {

@@ -52,8 +52,12 @@ SecretKey exclusive_or(const SecretKey& a, const SecretKey& b);
 // From the password as the user types it; SASLprep is applied here.
 ScramKeys derive_scram_keys(std::string_view password, std::string_view salt, uint32_t iterations);
 ScramVerifier make_scram_verifier(const ScramKeys& keys, std::string_view salt, uint32_t iterations);
-// Derives and compares in constant time. A verifier of more than kMaxScramIterations matches nothing.
-bool matches_scram_verifier(const ScramVerifier& verifier, std::string_view password);
+// The keys, if `password` is the one that the verifier was made from; compared in constant time. A verifier
+// of more than kMaxScramIterations matches nothing.
+std::optional<ScramKeys> unlock_scram_verifier(const ScramVerifier& verifier, std::string_view password);
+inline bool matches_scram_verifier(const ScramVerifier& verifier, std::string_view password) {
+  return unlock_scram_verifier(verifier, password).has_value();
+}
 
 // `SCRAM-SHA-256$<iterations>:<salt>$<StoredKey>:<ServerKey>`, the form of pg_authid.rolpassword.
 std::optional<ScramVerifier> parse_scram_verifier(std::string_view text);
