@@ -214,6 +214,8 @@ Result<TlsSession::ReadResult> TlsSession::read(std::string_view& ciphertext, st
   return failure("TLS connection broken", code);
 }
 
+bool TlsSession::has_pending() const { return is_established_ && SSL_pending(connection_.get()) > 0; }
+
 Result<void> TlsSession::write(std::string_view plaintext) {
   invariant(is_established_, "plaintext is written after the handshake");
   if (is_failed_) {

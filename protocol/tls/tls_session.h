@@ -44,8 +44,11 @@ class TlsSession {
     bool is_closed = false;  // the peer said goodbye; nothing comes after `bytes`
   };
   // Fills `plaintext` as far as it can. A result shorter than `plaintext` means that all of `ciphertext` was
-  // taken, unless is_closed. Only when established.
+  // taken, unless is_closed; after one as long, has_pending() says whether there is more. Only when
+  // established.
   Result<ReadResult> read(std::string_view& ciphertext, std::span<char> plaintext);
+  // Plaintext is ready although no more ciphertext may ever come: read() again, with nothing if need be.
+  bool has_pending() const;
   // Only when established. Takes all of it.
   Result<void> write(std::string_view plaintext);
   // Says goodbye.

@@ -152,6 +152,21 @@ TEST_F(TlsSessionTest, LeavesWhatItWasNotAskedForWithTheCaller) {
   EXPECT_GT(view.size(), 30'000U);
 }
 
+TEST_F(TlsSessionTest, SaysThatPlaintextIsReadyWhenTheCallersSpanWasFull) {
+  Side one = client();
+  Side other = server();
+  converse(one, other);
+  EXPECT_FALSE(other.session.has_pending());
+  ASSERT_TRUE(one.session.write("hello").ok());
+  std::string_view view = one.session.ciphertext();
+  std::array<char, 4> buffer{};
+  EXPECT_EQ(other.session.read(view, buffer)->bytes, 4U);
+  EXPECT_TRUE(view.empty());
+  EXPECT_TRUE(other.session.has_pending());
+  EXPECT_EQ(other.session.read(view, buffer)->bytes, 1U);
+  EXPECT_FALSE(other.session.has_pending());
+}
+
 TEST_F(TlsSessionTest, HoldsNoBufferWhenAllIsSent) {
   Side one = client();
   Side other = server();
