@@ -1,0 +1,111 @@
+#include "proxy/control/control_plane.h"
+
+#include <systemd/sd-daemon.h>
+
+#include <csignal>
+
+#include "conf/settings_view.h"
+#include "proxy/log.h"
+
+namespace sportello::proxy {
+namespace {
+
+constexpr std::chrono::milliseconds kTick{20};
+
+}  // namespace
+
+ControlPlane::ControlPlane(std::string config_path, RuntimeConfigRef config, WorkerGroup& group)
+    : config_path_(std::move(config_path)), config_(std::move(config)), group_(group), auth_query_(loop_) {
+  group_.set_auth_query(&auth_query_);
+  group_.reload = [this](std::function<void(std::vector<std::string>)> done) {
+    loop_.post([this, done = std::move(done)] { done(reload()); });
+  };
+  group_.request_shutdown = [this](ShutdownMode mode) { loop_.post([this, mode] { begin_shutdown(mode); }); };
+  for (const int number : {SIGHUP, SIGTERM, SIGINT}) {
+    watch_signal(number);
+  }
+  on_tick_ = [this] { check_drained(); };
+}
+
+void ControlPlane::watch_signal(int number) {
+  auto handle = std::make_unique<uv_signal_t>();
+  uv_signal_init(loop_.uv(), handle.get());
+  handle->data = this;
+  uv_signal_start(
+      handle.get(),
+      [](uv_signal_t* signal, int received) {
+        if (signal->data != nullptr) {
+          static_cast<ControlPlane*>(signal->data)->on_signal(received);
+        }
+      },
+      number);
+  signals_.emplace_back(std::move(handle));
+}
+
+void ControlPlane::run() {
+  sd_notify(0, "READY=1");
+  loop_.run();
+  sd_notify(0, "STOPPING=1");
+  group_.set_auth_query(nullptr);
+}
+
+void ControlPlane::on_signal(int number) {
+  if (number == SIGHUP) {
+    reload();
+  } else if (number == SIGINT || shutting_down_) {
+    begin_shutdown(ShutdownMode::Now);
+  } else {
+    begin_shutdown(ShutdownMode::WaitForServers);
+  }
+}
+
+std::vector<std::string> ControlPlane::reload() {
+  sd_notify(0, "RELOADING=1");
+  RuntimeConfigLoad load = load_runtime_config(config_path_);
+  for (const std::string& problem : load.problems) {
+    log_at(load.config ? spdlog::level::warn : spdlog::level::err, "{}", problem);
+  }
+  if (load.config == nullptr) {
+    log_error("reload refused: the configuration in force stays");
+  } else {
+    for (const std::string& name : conf::restart_needed(config_->conf, load.config->conf)) {
+      load.problems.push_back("a change of " + name + " takes effect at the next restart");
+      log_warning("{}", load.problems.back());
+    }
+    config_ = load.config;
+    configure_log(config_->conf);
+    group_.apply_config(config_);
+    log_info("configuration reloaded");
+    load.problems.clear();
+  }
+  sd_notify(0, "READY=1");
+  return load.problems;
+}
+
+void ControlPlane::begin_shutdown(ShutdownMode mode) {
+  if (mode == ShutdownMode::Now) {
+    log_info("stopping at once");
+    loop_.stop();
+    return;
+  }
+  log_info("shutting down: {} clients are connected", group_.clients());
+  sd_notify(0, "STOPPING=1");
+  group_.begin_shutdown(mode);
+  shutdown_at_ = loop_.now();
+  if (!shutting_down_) {
+    shutting_down_ = true;
+    tick_ = loop_.every(kTick, &on_tick_);
+  }
+}
+
+void ControlPlane::check_drained() {
+  const auto limit = config_->conf.shutdown_timeout;
+  if (group_.clients() == 0) {
+    loop_.stop();
+  } else if (limit.count() > 0 && loop_.now() - shutdown_at_ >= limit) {
+    log_warning("shutdown_timeout: ending {} clients", group_.clients());
+    loop_.stop();
+  }
+}
+
+}  // namespace sportello::proxy

@@ -1,0 +1,46 @@
+// The control plane: the loop of the main thread. Signals, reload, shutdown, the pid file, systemd's
+// notifications, and the conversations of our own with PostgreSQL (auth_query.h). Everything here is for the
+// main thread, except what says "any thread".
+//
+//   SIGHUP   reload: all or nothing         SIGTERM  drain: no new clients, running transactions finish, then
+//   exit 0 SIGINT   stop at once                   SIGTERM again: as SIGINT
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "proxy/control/auth_query.h"
+#include "proxy/net/event_loop.h"
+#include "proxy/worker_group.h"
+
+namespace sportello::proxy {
+
+class ControlPlane {
+ public:
+  ControlPlane(std::string config_path, RuntimeConfigRef config, WorkerGroup& group);
+
+  // Until the program is to end; the group still runs then.
+  void run();
+
+ private:
+  void on_signal(int number);
+  std::vector<std::string> reload();
+  void begin_shutdown(ShutdownMode mode);
+  void check_drained();
+  void watch_signal(int number);
+
+  std::string config_path_;
+  RuntimeConfigRef config_;
+  WorkerGroup& group_;
+  EventLoop loop_;
+  AuthQuery auth_query_;
+  std::vector<UvHandle<uv_signal_t>> signals_;
+  std::function<void()> on_tick_;
+  UvHandle<uv_timer_t> tick_;
+  bool shutting_down_ = false;
+  TimePoint shutdown_at_{};
+};
+
+}  // namespace sportello::proxy

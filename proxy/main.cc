@@ -1,0 +1,152 @@
+// The program: reads its arguments and its configuration, starts the data plane and runs the control plane.
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <cstdio>
+#include <fstream>
+#include <iostream>
+
+#include "conf/pgbouncer_import.h"
+#include "proxy/control/control_plane.h"
+#include "proxy/log.h"
+#include "proxy/worker_group.h"
+
+namespace sportello::proxy {
+namespace {
+
+// What each client and link may need, plus the files that are always open.
+constexpr rlim_t kOwnDescriptors = 64;
+
+void raise_file_limit(const conf::Config& conf) {
+  rlimit limit{};
+  getrlimit(RLIMIT_NOFILE, &limit);
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+  const rlim_t wanted = static_cast<rlim_t>(conf.max_client_conn) + kOwnDescriptors;
+  if (limit.rlim_cur < wanted) {
+    log_warning("the limit of open files is {}, too low for max_client_conn = {}", limit.rlim_cur,
+                conf.max_client_conn);
+  }
+}
+
+// Memory holds passwords and rows of others: no core dump unless somebody asks for one.
+void forbid_core_dumps() {
+  if (std::getenv("SPORTELLO_ALLOW_CORE") == nullptr) {
+    prctl(PR_SET_DUMPABLE, 0);
+  }
+}
+
+class PidFile {
+ public:
+  explicit PidFile(std::string path) : path_(std::move(path)) {
+    if (!path_.empty()) {
+      std::ofstream(path_) << getpid() << '\n';
+    }
+  }
+  ~PidFile() {
+    if (!path_.empty()) {
+      unlink(path_.c_str());
+    }
+  }
+  PidFile(const PidFile&) = delete;
+  PidFile& operator=(const PidFile&) = delete;
+
+ private:
+  std::string path_;
+};
+
+int check(const std::string& path) {
+  const RuntimeConfigLoad load = load_runtime_config(path);
+  for (const std::string& problem : load.problems) {
+    std::cerr << problem << '\n';
+  }
+  if (load.config != nullptr) {
+    std::cout << path << ": OK\n";
+  }
+  return load.config != nullptr ? 0 : 1;
+}
+
+int import_pgbouncer(const std::string& path) {
+  const conf::PgbouncerImport imported = conf::import_pgbouncer(path);
+  for (const auto& problem : imported.diagnostics) {
+    std::cerr << problem.to_string() << '\n';
+  }
+  std::cout << imported.toml;
+  return conf::has_errors(imported.diagnostics) ? 1 : 0;
+}
+
+int serve(const std::string& path) {
+  const RuntimeConfigLoad load = load_runtime_config(path);
+  for (const std::string& problem : load.problems) {
+    std::cerr << problem << '\n';
+  }
+  if (load.config == nullptr) {
+    return 1;
+  }
+  const conf::Config& conf = load.config->conf;
+  configure_log(conf);
+  std::signal(SIGPIPE, SIG_IGN);
+  raise_file_limit(conf);
+  forbid_core_dumps();
+  auto sockets = make_listen_sockets(conf);
+  if (!sockets.ok()) {
+    log_error("{}", sockets.error().message);
+    return 1;
+  }
+  const PidFile pid_file(conf.pidfile);
+  WorkerGroup group(load.config);
+  ControlPlane control(path, load.config, group);
+  group.start(std::move(sockets).value());
+  log_info("sportello {} is ready: {} workers, {}:{}", SPORTELLO_VERSION, group.size(), conf.listen_addr,
+           conf.listen_port);
+  control.run();
+  group.stop();
+  log_info("stopped");
+  return 0;
+}
+
+}  // namespace
+
+int run(int argc, char** argv) {
+  CLI::App app("sportello: a PostgreSQL proxy that pools connections", "sportello");
+  std::string config;
+  std::string to_check;
+  std::string ini;
+  app.set_version_flag("--version", std::string("sportello ") + SPORTELLO_VERSION);
+  auto* config_option =
+      app.add_option("config", config, "The configuration file (TOML); runs in the foreground");
+  auto* check_option =
+      app.add_option("--check", to_check, "Check a configuration file and exit: 0 if it is good, else 1");
+  auto* import = app.add_subcommand("import-pgbouncer", "Print a pgbouncer.ini as TOML for sportello");
+  import->add_option("ini", ini, "The pgbouncer.ini")->required();
+  app.footer(
+      "SIGHUP reloads the configuration; SIGTERM lets running transactions finish and exits; SIGINT stops at "
+      "once.");
+  CLI11_PARSE(app, argc, argv);
+  if (import->parsed()) {
+    return import_pgbouncer(ini);
+  }
+  if (*check_option) {
+    return check(to_check);
+  }
+  if (!*config_option) {
+    std::cerr << "sportello: no configuration file given; see --help\n";
+    return 1;
+  }
+  return serve(config);
+}
+
+}  // namespace sportello::proxy
+
+int main(int argc, char** argv) {
+  try {
+    return sportello::proxy::run(argc, argv);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "sportello: %s\n", error.what());
+    return 1;
+  }
+}

@@ -1,0 +1,57 @@
+// The listening sockets: made (or taken over from systemd), and the accepting. A listener that cannot accept
+// because descriptors have run out pauses for a moment instead of spinning.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "conf/config.h"
+#include "protocol/result.h"
+#include "proxy/client_address.h"
+#include "proxy/net/event_loop.h"
+
+namespace sportello::proxy {
+
+// A bound and listening socket; closed, and a Unix socket's path removed, with its owner.
+class ListenSocket {
+ public:
+  ListenSocket(int fd, std::string unix_path) : fd_(fd), unix_path_(std::move(unix_path)) {}
+  ListenSocket(ListenSocket&& other) noexcept
+      : fd_(std::exchange(other.fd_, -1)), unix_path_(std::move(other.unix_path_)) {}
+  ListenSocket& operator=(ListenSocket&&) = delete;
+  ~ListenSocket();
+
+  int fd() const { return fd_; }
+
+ private:
+  int fd_;
+  std::string unix_path_;
+};
+
+// Every socket that the configuration asks for, or why one cannot be had. Sockets that systemd passed are
+// taken instead of the configured ones (sd_listen_fds(3)).
+Result<std::vector<ListenSocket>> make_listen_sockets(const conf::Config& conf);
+
+class Listener {
+ public:
+  using Accepted = std::function<void(int fd, const ClientAddress& address)>;
+
+  Listener(EventLoop& loop, ListenSocket socket, Accepted accepted);
+
+  void start();
+  void stop();
+
+ private:
+  void accept_some();
+  void pause();
+
+  EventLoop* loop_;
+  ListenSocket socket_;
+  Accepted accepted_;
+  UvHandle<uv_poll_t> poll_;
+  UvHandle<uv_timer_t> resume_;
+};
+
+}  // namespace sportello::proxy

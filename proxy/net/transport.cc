@@ -1,0 +1,300 @@
+#include "proxy/net/transport.h"
+
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+
+#include "protocol/invariant.h"
+#include "protocol/tls/tls_session.h"
+
+namespace sportello::proxy {
+namespace {
+
+constexpr size_t kMostPieces = 64;  // a send; more go in further sends
+
+bool would_block(int error) { return error == EAGAIN || error == EWOULDBLOCK; }
+
+}  // namespace
+
+struct Transport::Tls {
+  tls::TlsSession session;
+  std::string received;
+};
+
+Transport::Transport(EventLoop& loop, int fd, Handler* handler) : loop_(&loop), handler_(handler), fd_(fd) {}
+
+Transport::~Transport() {
+  poll_.reset();
+  if (fd_ >= 0) {
+    close(fd_);
+  }
+}
+
+bool Transport::watch(bool connecting) {
+  auto poll = std::make_unique<uv_poll_t>();
+  if (uv_poll_init(loop_->uv(), poll.get(), fd_) != 0) {
+    return false;
+  }
+  poll->data = this;
+  poll_ = UvHandle<uv_poll_t>(std::move(poll));
+  connecting_ = connecting;
+  armed_ = 0;
+  arm(connecting ? UV_WRITABLE : UV_READABLE);
+  return true;
+}
+
+void Transport::arm(int events) {
+  if (events == armed_ || !poll_) {
+    return;
+  }
+  armed_ = events;
+  uv_poll_start(poll_.get(), events, [](uv_poll_t* handle, int status, int happened) {
+    if (handle->data != nullptr) {
+      static_cast<Transport*>(handle->data)->on_event(status, happened);
+    }
+  });
+}
+
+// The handler may destroy this object in any of its calls: nothing of it is touched after one.
+void Transport::on_event(int status, int events) {
+  if (status < 0) {
+    // libuv has stopped the handle; what is wrong with the socket, reading it tells.
+    armed_ = 0;
+    connecting_ = false;
+    handler_->on_readable();
+    return;
+  }
+  if ((events & UV_WRITABLE) != 0) {
+    if (connecting_) {
+      connecting_ = false;
+      arm(UV_READABLE);
+      handler_->on_drained();
+      return;
+    }
+    send_unsent();
+    if (unsent_bytes() == 0) {
+      arm(reading_ ? UV_READABLE : UV_DISCONNECT);
+      // Readable bytes are told again by the next poll, which is level-triggered.
+      handler_->on_drained();
+      return;
+    }
+  }
+  if ((events & (UV_READABLE | UV_DISCONNECT)) == 0) {
+    return;
+  }
+  if (!reading_ && (events & UV_DISCONNECT) == 0) {
+    arm((armed_ & UV_WRITABLE) | UV_DISCONNECT);
+    return;
+  }
+  handler_->on_readable();
+}
+
+void Transport::resume() {
+  reading_ = true;
+  if ((armed_ & UV_READABLE) == 0 && !connecting_) {
+    arm((armed_ & UV_WRITABLE) | UV_READABLE);
+  }
+}
+
+Transport::ReadResult Transport::receive(std::span<char> buffer) {
+  for (;;) {
+    const ssize_t n = recv(fd_, buffer.data(), buffer.size(), 0);
+    if (n > 0) {
+      return {ReadStatus::Data, static_cast<size_t>(n)};
+    }
+    if (n == 0) {
+      return {ReadStatus::Eof};
+    }
+    if (errno != EINTR) {
+      return would_block(errno) ? ReadResult{ReadStatus::WouldBlock}
+                                : ReadResult{ReadStatus::Failed, 0, errno};
+    }
+  }
+}
+
+Transport::ReadResult Transport::read(std::span<char> buffer) {
+  return tls_ ? read_tls(buffer) : receive(buffer);
+}
+
+Transport::ReadResult Transport::read_tls(std::span<char> buffer) {
+  for (;;) {
+    std::string_view ciphertext = tls_->received;
+    const auto keep_rest = [&] { tls_->received.erase(0, tls_->received.size() - ciphertext.size()); };
+    if (!tls_->session.is_established()) {
+      const auto established = tls_->session.handshake(ciphertext);
+      keep_rest();
+      send_ciphertext();
+      if (!established.ok()) {
+        return {ReadStatus::Failed};
+      }
+      if (*established) {
+        return {ReadStatus::Data, 0};
+      }
+    } else {
+      const auto plain = tls_->session.read(ciphertext, buffer);
+      keep_rest();
+      send_ciphertext();
+      if (!plain.ok()) {
+        return {ReadStatus::Failed};
+      }
+      if (plain->bytes > 0) {
+        return {ReadStatus::Data, plain->bytes};
+      }
+      if (plain->is_closed) {
+        return {ReadStatus::Eof};
+      }
+    }
+    std::array<char, 16UL << 10> bytes;
+    const ReadResult more = receive(bytes);
+    if (more.status != ReadStatus::Data) {
+      return more;
+    }
+    tls_->received.append(bytes.data(), more.bytes);
+  }
+}
+
+const tls::TlsSession* Transport::tls() const { return tls_ ? &tls_->session : nullptr; }
+
+bool Transport::start_tls(tls::TlsSession session, std::string_view received) {
+  tls_ = std::make_unique<Tls>(Tls{std::move(session), std::string(received)});
+  std::string_view ciphertext = tls_->received;
+  const bool begun = tls_->session.handshake(ciphertext).ok();
+  tls_->received.erase(0, tls_->received.size() - ciphertext.size());
+  send_ciphertext();
+  return begun;
+}
+
+void Transport::shutdown_tls() {
+  if (tls_ && tls_->session.is_established()) {
+    tls_->session.shutdown();
+    send_ciphertext();
+  }
+}
+
+void Transport::send_ciphertext() {
+  const std::string_view ciphertext = tls_->session.ciphertext();
+  if (ciphertext.empty()) {
+    return;
+  }
+  Outbox box;
+  box.forward(ciphertext);
+  send_pieces(box);
+  tls_->session.drop_sent(ciphertext.size());
+}
+
+void Transport::write(std::string_view bytes) {
+  Outbox box;
+  box.forward(bytes);
+  write(box);
+}
+
+void Transport::write(Outbox& box) {
+  box.seal();
+  if (box.bytes() == 0) {
+    box.clear();
+    return;
+  }
+  if (tls_) {
+    for (const auto& piece : box.pieces()) {
+      broken_ = broken_ || !tls_->session.write(box.view(piece)).ok();
+    }
+    box.clear();
+    send_ciphertext();
+    return;
+  }
+  send_pieces(box);
+  box.clear();
+}
+
+void Transport::send_pieces(const Outbox& box) {
+  const auto& pieces = box.pieces();
+  size_t at = 0;
+  size_t skip = 0;  // bytes of pieces[at] that have gone
+  while (!broken_ && unsent_bytes() == 0 && at < pieces.size()) {
+    std::array<iovec, kMostPieces> parts;
+    const size_t count = std::min(pieces.size() - at, kMostPieces);
+    for (size_t i = 0; i < count; i++) {
+      std::string_view view = box.view(pieces[at + i]);
+      view.remove_prefix(i == 0 ? skip : 0);
+      parts[i] = {const_cast<char*>(view.data()), view.size()};
+    }
+    ssize_t n = 0;
+    if (count == 1) {
+      n = send(fd_, parts[0].iov_base, parts[0].iov_len, MSG_NOSIGNAL);
+    } else {
+      msghdr message{};
+      message.msg_iov = parts.data();
+      message.msg_iovlen = count;
+      n = sendmsg(fd_, &message, MSG_NOSIGNAL);
+    }
+    if (n < 0) {
+      if (errno == EINTR) {
+        continue;
+      }
+      broken_ = !would_block(errno);
+      break;
+    }
+    size_t gone = static_cast<size_t>(n) + skip;
+    while (at < pieces.size() && gone >= pieces[at].size) {
+      gone -= pieces[at++].size;
+    }
+    skip = gone;
+  }
+  if (broken_) {
+    return;
+  }
+  for (; at < pieces.size(); at++, skip = 0) {
+    keep(box.view(pieces[at]).substr(skip));
+  }
+}
+
+void Transport::keep(std::string_view bytes) {
+  if (!unsent_) {
+    unsent_ = std::make_unique<std::string>();
+    unsent_at_ = 0;
+  }
+  unsent_->append(bytes);
+  if (!connecting_) {
+    arm((reading_ ? UV_READABLE : UV_DISCONNECT) | UV_WRITABLE);
+  }
+}
+
+void Transport::send_unsent() {
+  while (unsent_bytes() > 0) {
+    const ssize_t n = send(fd_, unsent_->data() + unsent_at_, unsent_bytes(), MSG_NOSIGNAL);
+    if (n < 0) {
+      if (errno == EINTR) {
+        continue;
+      }
+      if (would_block(errno)) {
+        return;
+      }
+      broken_ = true;
+      break;
+    }
+    unsent_at_ += static_cast<size_t>(n);
+  }
+  unsent_.reset();
+  unsent_at_ = 0;
+}
+
+void Transport::leave_loop() {
+  poll_.reset();
+  armed_ = 0;
+}
+
+void Transport::enter_loop(EventLoop& loop) {
+  invariant(!poll_, "a socket is on one loop at a time");
+  loop_ = &loop;
+  reading_ = true;
+  invariant(watch(), "a descriptor that was watched by one loop can be watched by another");
+  if (unsent_bytes() > 0) {
+    arm(UV_READABLE | UV_WRITABLE);
+  }
+}
+
+}  // namespace sportello::proxy

@@ -1,0 +1,106 @@
+// One connected socket on a loop: reads what has come, sends what it can at once and keeps the rest. Speaks
+// TLS if it was given a TlsSession. Knows nothing of messages.
+//
+// Back-pressure: pause() stops reading at the next event that would have brought bytes, so that a peer that
+// never speaks out of turn costs no system call; resume() undoes it. Bytes that the peer has not taken are
+// counted by unsent_bytes(), and Handler::on_drained() tells when the last of them has gone. In steady state:
+// no epoll_ctl, no allocation, one recv and one send a batch.
+//
+// Owned by one connection; used on its loop's thread only, until release_fd() lets the socket go to another
+// loop.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+
+#include "proxy/net/event_loop.h"
+#include "proxy/net/outbox.h"
+
+namespace sportello::tls {
+class TlsSession;
+}
+
+namespace sportello::proxy {
+
+class Transport {
+ public:
+  class Handler {
+   public:
+    // There may be something to read; a socket that failed says so here, too.
+    virtual void on_readable() = 0;
+    // All that write() had to keep has been sent.
+    virtual void on_drained() = 0;
+
+   protected:
+    ~Handler() = default;
+  };
+
+  enum class ReadStatus : uint8_t { Data, WouldBlock, Eof, Failed };
+  struct ReadResult {
+    ReadStatus status;
+    size_t bytes = 0;
+    int error = 0;  // errno when Failed; 0 for a broken TLS stream
+  };
+
+  // Takes the (non-blocking) socket.
+  Transport(EventLoop& loop, int fd, Handler* handler);
+  void set_handler(Handler* handler) { handler_ = handler; }
+  ~Transport();
+  Transport(const Transport&) = delete;
+  Transport& operator=(const Transport&) = delete;
+
+  // Begins (`connecting`: by waiting for the connect to end, which on_drained() tells) to watch the socket.
+  // False: the loop has no room for it (out of memory or of epoll watches).
+  bool watch(bool connecting = false);
+
+  // Everything read from here on is deciphered, everything written enciphered.
+  // `received`: ciphertext that was read before TLS began (direct TLS). False: the handshake failed at once.
+  bool start_tls(tls::TlsSession session, std::string_view received = {});
+  const tls::TlsSession* tls() const;
+  // Says goodbye to the peer, if TLS is spoken.
+  void shutdown_tls();
+
+  // At most `buffer.size()` bytes. With TLS, Data with 0 bytes means that the handshake has ended; whoever
+  // speaks TLS reads until WouldBlock, since what is deciphered is no longer in the socket.
+  ReadResult read(std::span<char> buffer);
+
+  // Sends, or keeps what the socket does not take now; empties `box`.
+  void write(Outbox& box);
+  void write(std::string_view bytes);
+  size_t unsent_bytes() const { return unsent_ ? unsent_->size() - unsent_at_ : 0; }
+
+  void pause() { reading_ = false; }
+  void resume();
+  bool paused() const { return !reading_; }
+
+  int fd() const { return fd_; }
+  // The socket leaves its loop; unsent bytes and TLS stay here for adopt(). Returns the descriptor.
+  void leave_loop();
+  void enter_loop(EventLoop& loop);
+
+ private:
+  void on_event(int status, int events);
+  void arm(int events);
+  void keep(std::string_view bytes);
+  void send_pieces(const Outbox& box);
+  void send_unsent();
+  ReadResult read_tls(std::span<char> buffer);
+  ReadResult receive(std::span<char> buffer);
+  void send_ciphertext();
+
+  EventLoop* loop_;
+  Handler* handler_;
+  UvHandle<uv_poll_t> poll_;
+  struct Tls;  // the session, and ciphertext that it has not taken yet
+  std::unique_ptr<Tls> tls_;
+  std::unique_ptr<std::string> unsent_;  // ciphertext with TLS
+  size_t unsent_at_ = 0;
+  int fd_;
+  int armed_ = 0;  // what the poll handle waits for now
+  bool reading_ = true;
+  bool connecting_ = false;
+  bool broken_ = false;  // a send failed: what is written from now on is dropped, the next read tells
+};
+
+}  // namespace sportello::proxy

@@ -1,0 +1,80 @@
+// What the proxy knows of the server at the other end of a link: how far its conversation has come, what is
+// set and prepared there, and what it owes us. Plain data without I/O: ServerLink owns it, the session that
+// holds the link works on it, and it moves with the link from worker to worker.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "protocol/backend_messages.h"
+#include "proxy/pool/link_statements.h"
+#include "proxy/pool/owed_answer.h"
+#include "proxy/ring_queue.h"
+#include "proxy/session/session_settings.h"
+#include "proxy/session/statement.h"
+
+namespace sportello::proxy {
+
+// The requests of a lone batch (begun outside a transaction, ended by one Sync or being one Query), kept
+// until its first answer reaches the client, so that it can be sent once more: to the same link when a
+// statement there has to be prepared anew, to another when the link died and the batch only reads.
+struct Replay {
+  struct Part {
+    OwedAnswer owed;
+    StatementRef statement;  // prepared before this part, nullptr: needs none
+    uint32_t size;           // bytes of `bytes`
+    bool raw_unnamed;        // `statement` is used as the link's unnamed statement
+  };
+
+  static constexpr size_t kMaxBytes = 16UL << 10;
+
+  bool usable = false;    // false: not begun, too long, or part of its answer has been sent
+  bool complete = false;  // its Sync or Query has been sent
+  bool only_reads = true;
+  bool healing = false;  // an error was kept from the client; sent again when the server is ready
+  size_t answered = 0;   // parts whose answer has come
+  std::string bytes;
+  std::vector<Part> parts;
+
+  void begin() {
+    drop();
+    usable = true;
+  }
+  void drop() {
+    usable = false;
+    complete = false;
+    only_reads = true;
+    healing = false;
+    answered = 0;
+    bytes.clear();
+    parts.clear();
+  }
+};
+
+struct LinkState {
+  TransactionStatus status = TransactionStatus::Idle;
+  RingQueue<OwedAnswer> owed;
+  bool unsynced = false;        // an extended-query message was sent after the last Sync
+  bool skips_to_sync = false;   // the server skips what it is sent until a Sync that we have yet to send
+  bool copy_in = false;         // the server takes CopyData
+  bool tainted = false;         // holds state of a session that is gone: cleaned before anyone else gets it
+  uint32_t body_left = 0;       // bytes of the server's current message that have not come
+  bool body_forwarded = false;  // and whether the client gets them
+
+  Settings settings;        // in force now
+  Settings login_settings;  // what RESET ALL goes back to
+  uint32_t reported = 0;    // bit per Tracked: the server reports it
+
+  LinkStatements statements;
+  uint64_t unnamed_id = 0;  // the statement its unnamed one is; 0: not one that we may rely on
+  Replay replay;
+
+  bool reports(Tracked parameter) const { return (reported >> static_cast<unsigned>(parameter)) & 1U; }
+
+  // Nothing is owed and no transaction is open: whoever comes next finds a server that waits for a command.
+  bool at_rest() const {
+    return owed.empty() && status == TransactionStatus::Idle && !unsynced && !skips_to_sync && !copy_in;
+  }
+};
+
+}  // namespace sportello::proxy

@@ -1,0 +1,62 @@
+// One answer that a server link owes. Every request that goes to a server (and some that do not) leaves one
+// of these in the link's queue; every answer is matched with the front of it. That is how the proxy knows
+// whose an answer is, whether the client may see it, when a link is free, and what an error made the server
+// skip.
+//
+// The queue's rules (protocol-flow.html#PROTOCOL-FLOW-EXT-QUERY):
+//   1. Parse, Bind, Close, Describe, Execute are answered by one completing message each; Sync, Query,
+//   FunctionCall by
+//      ReadyForQuery. CopyEnd (CopyDone or CopyFail) has no answer: it marks where a COPY's data ended.
+//   2. An ErrorResponse answers the front. If that is Query or FunctionCall, ReadyForQuery follows; otherwise
+//   the server
+//      skips everything up to the next Sync, and so do we.
+//   3. A Sync that the server reads while it is in COPY-in is ignored by it and owes nothing.
+#pragma once
+
+#include <cstdint>
+
+namespace sportello::proxy {
+
+enum class Request : uint8_t {
+  Parse,
+  Bind,
+  DescribeStatement,
+  DescribePortal,
+  Execute,
+  Close,
+  Sync,
+  Query,
+  FunctionCall,
+  CopyEnd,
+};
+
+enum class Delivery : uint8_t {
+  Forward,  // the client's own: it sees the answer
+  Swallow,  // ours: the client sees nothing of it, but for an error of a Parse made on its behalf
+  Invent,   // the client's own, but never sent: the answer is made up when its turn comes
+};
+
+// What a statement does when it succeeds, beside its answer; a bit each, in OwedAnswer::effects.
+enum class OwedEffect : uint8_t {
+  ChangesCatalog = 1,    // DDL: statements prepared from now on are planned anew
+  DiscardsAll = 2,       // DISCARD ALL
+  DeallocatesAll = 4,    // DEALLOCATE ALL
+  RestoresSettings = 8,  // RESET: to what the client had at login, which the link's own defaults may not be
+  MayWrite = 16,         // outside a transaction: if the link dies, its outcome is unknown
+  Commits = 32,          // a transaction's outcome is unknown if the link dies before the answer
+};
+
+struct OwedAnswer {
+  Request request = Request::Sync;
+  Delivery delivery = Delivery::Forward;
+  uint8_t effects = 0;       // of OwedEffect
+  uint8_t name_changes = 0;  // how many pending changes of VirtualStatements hang on it
+  bool failed = false;  // an ErrorResponse came for it (Query, FunctionCall: ReadyForQuery is still to come)
+  bool began = false;   // an answer of it has reached the client
+  uint64_t statement_id = 0;  // Parse, Close under a name of ours: what the link gains or loses; 0: none
+  uint64_t unnamed_id = 0;    // Parse of the unnamed statement
+
+  bool has(OwedEffect effect) const { return (effects & static_cast<uint8_t>(effect)) != 0; }
+};
+
+}  // namespace sportello::proxy

@@ -1,0 +1,73 @@
+// One worker's part of a pool: its idle links (last in, first out) and its waiting clients (first come, first
+// served), and the decisions about them. No I/O: Worker carries the decisions out.
+//
+// Clients of different workers are served in the order in which they began to wait, to within kSameInstant:
+// of two clients that came closer together than that, the one on the link's own worker goes first, which
+// saves moving the link between loops.
+//
+// Used on its worker's thread only; what workers share is in PoolRuntime.
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "proxy/pool/pool_runtime.h"
+
+namespace sportello::proxy {
+
+class ServerLink;
+class ClientConnection;
+
+class Pool {
+ public:
+  static constexpr std::chrono::milliseconds kSameInstant{1};
+  static constexpr int kMaxConnecting = 4;
+
+  Pool(std::shared_ptr<PoolRuntime> shared, size_t worker);
+
+  PoolRuntime& shared() { return *shared_; }
+  const std::shared_ptr<PoolRuntime>& shared_ref() { return shared_; }
+  const PoolSettings& settings() const { return *settings_; }
+  void set_settings(PoolSettingsRef settings) { settings_ = std::move(settings); }
+
+  // The idle link that was used last, unless somebody waits for one.
+  ServerLink* take_idle();
+  void put_idle(ServerLink* link);
+  void remove_idle(ServerLink* link);
+  const std::vector<ServerLink*>& idle() const { return idle_; }
+
+  void wait(ClientConnection* client, TimePoint now);
+  void stop_waiting(ClientConnection* client);
+  struct Waiting {
+    ClientConnection* client;
+    TimePoint since;
+  };
+  const std::deque<Waiting>& waiting() const { return waiting_; }
+
+  // Who gets a link that is free on this worker.
+  struct Turn {
+    enum class Whose : uint8_t { Nobodys, Here, OtherWorker } whose = Whose::Nobodys;
+    ClientConnection* client = nullptr;  // Here: no longer waiting
+    size_t worker = 0;                   // OtherWorker
+  };
+  Turn next_turn();
+
+  // Takes a slot for one more link if the limits allow one and somebody waits for it (or `to_minimum`: the
+  // pool has fewer than its minimum). The slot is given back by release_slot().
+  enum class Opening : uint8_t { Granted, NotNeeded, AtLimit, NotYet };
+  Opening take_slot(TimePoint now, bool to_minimum = false);
+  void release_slot();
+
+ private:
+  void publish_oldest();
+
+  std::shared_ptr<PoolRuntime> shared_;
+  PoolSettingsRef settings_;
+  size_t worker_;
+  std::vector<ServerLink*> idle_;
+  std::deque<Waiting> waiting_;
+};
+
+}  // namespace sportello::proxy

@@ -1,0 +1,86 @@
+#include "proxy/pool/pool_runtime.h"
+
+namespace sportello::proxy {
+namespace {
+
+template <typename Map>
+auto values_of(const Map& map) {
+  std::vector<typename Map::mapped_type> values;
+  for (const auto& [key, value] : map) {
+    values.push_back(value);
+  }
+  return values;
+}
+
+}  // namespace
+
+PoolRuntime::PoolRuntime(std::shared_ptr<DatabaseRuntime> its_database, std::shared_ptr<UserRuntime> its_user)
+    : database(std::move(its_database)), user(std::move(its_user)) {}
+
+std::optional<size_t> PoolRuntime::worker_with_idle(size_t except) const {
+  for (size_t i = 0; i < kMaxWorkers; i++) {
+    if (i != except && workers[i].idle.load() > 0) {
+      return i;
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<PoolRuntime::Longest> PoolRuntime::longest_waiting() const {
+  std::optional<Longest> longest;
+  for (size_t i = 0; i < kMaxWorkers; i++) {
+    const int64_t since = workers[i].oldest_wait.load();
+    if (since != 0 && (!longest || since < longest->since)) {
+      longest = Longest{i, since};
+    }
+  }
+  return longest;
+}
+
+std::shared_ptr<DatabaseRuntime> PoolDirectory::database(const std::string& name) {
+  const std::lock_guard lock(mutex_);
+  auto& slot = databases_[name];
+  if (!slot) {
+    slot = std::make_shared<DatabaseRuntime>(name);
+    slot->scope.id = databases_.size();
+  }
+  return slot;
+}
+
+std::shared_ptr<UserRuntime> PoolDirectory::user(const std::string& name) {
+  const std::lock_guard lock(mutex_);
+  auto& slot = users_[name];
+  if (!slot) {
+    slot = std::make_shared<UserRuntime>(name);
+  }
+  return slot;
+}
+
+std::shared_ptr<PoolRuntime> PoolDirectory::pool(const std::string& database_name,
+                                                 const std::string& user_name) {
+  auto its_database = database(database_name);
+  auto its_user = user(user_name);
+  const std::lock_guard lock(mutex_);
+  auto& slot = pools_[{database_name, user_name}];
+  if (!slot) {
+    slot = std::make_shared<PoolRuntime>(std::move(its_database), std::move(its_user));
+  }
+  return slot;
+}
+
+std::vector<std::shared_ptr<PoolRuntime>> PoolDirectory::pools() {
+  const std::lock_guard lock(mutex_);
+  return values_of(pools_);
+}
+
+std::vector<std::shared_ptr<DatabaseRuntime>> PoolDirectory::databases() {
+  const std::lock_guard lock(mutex_);
+  return values_of(databases_);
+}
+
+std::vector<std::shared_ptr<UserRuntime>> PoolDirectory::users() {
+  const std::lock_guard lock(mutex_);
+  return values_of(users_);
+}
+
+}  // namespace sportello::proxy

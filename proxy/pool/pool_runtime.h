@@ -1,0 +1,149 @@
+// What all workers share of one database, one user, one pool: counts, limits and what was learned from the
+// servers. Everything here is atomic or guarded by the mutex named beside it; a transaction that finds an
+// idle link on its own worker touches one atomic of it.
+//
+//   PoolDirectory ──▶ PoolRuntime (database, user) ──▶ DatabaseRuntime, UserRuntime
+//                          ▲ one Pool (pool.h) per worker
+//
+// Waiting across workers needs no lock: who waits publishes that first and looks for idle links second; who
+// frees a link publishes it first and looks for waiting clients second. One of the two sees the other.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "protocol/auth/scram.h"
+#include "protocol/result.h"
+#include "proxy/net/event_loop.h"
+#include "proxy/pool/pool_settings.h"
+#include "proxy/session/client_session.h"
+#include "proxy/session/session_settings.h"
+#include "proxy/stats/pool_stats.h"
+
+namespace sportello::proxy {
+
+inline constexpr size_t kMaxWorkers = 64;
+
+// A bounded count that several threads take from.
+class Slots {
+ public:
+  // False, and nothing taken, if `limit` (0: none) are in use.
+  bool take(int limit) {
+    int used = used_.load(std::memory_order_relaxed);
+    do {
+      if (limit > 0 && used >= limit) {
+        return false;
+      }
+    } while (!used_.compare_exchange_weak(used, used + 1));
+    return true;
+  }
+  void give_back() { used_.fetch_sub(1); }
+  int used() const { return used_.load(std::memory_order_relaxed); }
+
+ private:
+  std::atomic<int> used_{0};
+};
+
+struct DatabaseRuntime {
+  explicit DatabaseRuntime(std::string its_name) : name(std::move(its_name)) {}
+
+  const std::string name;
+  DatabaseScope scope;
+  Slots links;
+  Slots clients;
+  std::atomic<bool> paused{false};
+  std::atomic<bool> disabled{false};
+};
+
+struct UserRuntime {
+  explicit UserRuntime(std::string its_name) : name(std::move(its_name)) {}
+
+  const std::string name;
+  Slots links;
+  Slots clients;
+};
+
+// What a client is told at login, learned from a server's own login.
+struct Welcome {
+  std::vector<std::pair<std::string, std::string>> parameters;  // all that the server reported
+  Settings settings;
+  uint32_t reported = 0;  // as LinkState::reported
+};
+
+// With what to log in to the servers of a pool when the configuration has no password: what the client
+// proved.
+struct PoolSecret {
+  std::string secret;  // plain text, md5… or SCRAM verifier; empty: none
+  std::optional<auth::ScramKeys> client_keys;
+};
+
+struct PoolRuntime {
+  PoolRuntime(std::shared_ptr<DatabaseRuntime> its_database, std::shared_ptr<UserRuntime> its_user);
+
+  const std::shared_ptr<DatabaseRuntime> database;
+  const std::shared_ptr<UserRuntime> user;
+
+  Slots links;                     // open or being opened, in all workers
+  std::atomic<int> connecting{0};  // of those, not logged in yet
+  std::atomic<int> waiting{0};     // clients, in all workers
+  struct PerWorker {
+    std::atomic<int> idle{0};
+    std::atomic<int64_t> oldest_wait{
+        0};  // when its longest-waiting client began to, as TimePoint ticks; 0: none waits
+    std::atomic<bool> in_use{false};  // the worker has this pool
+  };
+  std::array<PerWorker, kMaxWorkers> workers;
+
+  std::atomic<int64_t> retry_at{0};  // after a failed login: not before this, as TimePoint ticks
+  std::atomic<uint64_t> generation{
+      0};  // links of an older one are closed when they come free (RECONNECT, reload)
+
+  PoolStats stats;
+
+  std::mutex mutex;  // guards what follows
+  PoolSettingsRef settings;
+  std::shared_ptr<const Welcome> welcome;
+  std::shared_ptr<const PoolSecret> secret;
+  std::optional<Error> last_failure;  // of the last attempt to open a link; none after a success
+  std::map<std::string, Settings>
+      startup_known;  // startup parameters that a server has accepted -> what they led to
+
+  PoolSettingsRef current_settings() {
+    const std::lock_guard lock(mutex);
+    return settings;
+  }
+  // The worker (other than `except`) that has an idle link, if any.
+  std::optional<size_t> worker_with_idle(size_t except) const;
+  // The worker whose client has waited longest, if anyone waits.
+  struct Longest {
+    size_t worker;
+    int64_t since;
+  };
+  std::optional<Longest> longest_waiting() const;
+};
+
+// All pools. Any thread.
+class PoolDirectory {
+ public:
+  std::shared_ptr<DatabaseRuntime> database(const std::string& name);
+  std::shared_ptr<UserRuntime> user(const std::string& name);
+  std::shared_ptr<PoolRuntime> pool(const std::string& database, const std::string& user);
+  std::vector<std::shared_ptr<PoolRuntime>> pools();
+  std::vector<std::shared_ptr<DatabaseRuntime>> databases();
+  std::vector<std::shared_ptr<UserRuntime>> users();
+
+ private:
+  std::mutex mutex_;
+  std::map<std::string, std::shared_ptr<DatabaseRuntime>> databases_;
+  std::map<std::string, std::shared_ptr<UserRuntime>> users_;
+  std::map<std::pair<std::string, std::string>, std::shared_ptr<PoolRuntime>> pools_;
+};
+
+}  // namespace sportello::proxy

@@ -1,0 +1,47 @@
+// What the configuration says of one pool, with the overrides of its database and user applied; made by
+// proxy/config_view, immutable, replaced as a whole at reload. Durations of zero switch a limit off.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "conf/config.h"
+
+namespace sportello::proxy {
+
+struct PoolSettings {
+  using Milliseconds = std::chrono::milliseconds;
+
+  conf::PoolMode mode = conf::PoolMode::Transaction;
+  int pool_size = 25;
+  int min_pool_size = 0;
+  int reserve_pool_size = 0;
+  Milliseconds reserve_pool_timeout{0};
+  int max_db_connections = 0;    // 0: no limit
+  int max_user_connections = 0;  // 0: no limit
+  size_t max_prepared_statements = 200;
+
+  Milliseconds query_timeout{0};
+  Milliseconds query_wait_timeout{0};
+  Milliseconds transaction_timeout{0};
+  Milliseconds idle_transaction_timeout{0};
+  Milliseconds client_idle_timeout{0};
+  Milliseconds cancel_wait_timeout{0};
+  Milliseconds server_lifetime{0};
+  Milliseconds server_idle_timeout{0};
+  Milliseconds server_connect_timeout{0};
+  Milliseconds server_login_retry{0};
+  Milliseconds server_check_delay{0};
+  std::string server_check_query;
+  std::string server_reset_query;
+  bool server_reset_query_always = false;
+  std::string connect_query;
+
+  conf::ServerAddress address;  // where to, and as whom if it says so
+};
+
+using PoolSettingsRef = std::shared_ptr<const PoolSettings>;
+
+}  // namespace sportello::proxy

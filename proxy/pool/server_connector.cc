@@ -1,0 +1,241 @@
+#include "proxy/pool/server_connector.h"
+
+#include <arpa/inet.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "protocol/sqlstate.h"
+#include "protocol/startup_messages.h"
+
+namespace sportello::proxy {
+namespace {
+
+ServerEndpoint unix_endpoint(const std::string& directory, uint16_t port) {
+  ServerEndpoint endpoint;
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  const std::string path = directory + "/.s.PGSQL." + std::to_string(port);
+  std::strncpy(address.sun_path, path.c_str(), sizeof address.sun_path - 1);
+  std::memcpy(&endpoint.address, &address, sizeof address);
+  endpoint.length = sizeof address;
+  return endpoint;
+}
+
+void set_option(int fd, int level, int name, int value) {
+  if (value > 0) {
+    setsockopt(fd, level, name, &value, sizeof value);
+  }
+}
+
+}  // namespace
+
+void apply_socket_options(int fd, const SocketOptions& options) {
+  set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+  if (options.keepalive) {
+    set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+    set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, options.keepalive_count);
+    set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, options.keepalive_idle_s);
+    set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, options.keepalive_interval_s);
+  }
+  set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, options.user_timeout_ms);
+}
+
+// Outlives the connector if that is destroyed while the resolver is at work.
+struct ServerConnector::Lookup {
+  uv_getaddrinfo_t request{};
+  ServerConnector* connector = nullptr;
+};
+
+ServerConnector::ServerConnector(EventLoop& loop, ServerTarget target, Owner& owner)
+    : loop_(&loop), target_(std::move(target)), owner_(&owner) {}
+
+ServerConnector::~ServerConnector() {
+  if (lookup_ != nullptr) {
+    lookup_->connector = nullptr;
+    uv_cancel(reinterpret_cast<uv_req_t*>(&lookup_->request));
+  }
+}
+
+void ServerConnector::start_to(const ServerEndpoint& endpoint) {
+  endpoints_ = {endpoint};
+  try_next();
+}
+
+void ServerConnector::start() {
+  if (target_.host.starts_with('/')) {
+    start_to(unix_endpoint(target_.host, target_.port));
+    return;
+  }
+  lookup_ = new Lookup;
+  lookup_->connector = this;
+  lookup_->request.data = lookup_;
+  addrinfo hints{};
+  hints.ai_family = AF_UNSPEC;
+  hints.ai_socktype = SOCK_STREAM;
+  in6_addr literal;
+  const bool is_literal = inet_pton(AF_INET, target_.host.c_str(), &literal) == 1 ||
+                          inet_pton(AF_INET6, target_.host.c_str(), &literal) == 1;
+  const auto found = [](uv_getaddrinfo_t* request, int status, addrinfo* list) {
+    const std::unique_ptr<Lookup> lookup(static_cast<Lookup*>(request->data));
+    ServerConnector* connector = lookup->connector;
+    if (connector != nullptr) {
+      connector->lookup_ = nullptr;
+      for (const addrinfo* at = list; at != nullptr; at = at->ai_next) {
+        ServerEndpoint endpoint;
+        std::memcpy(&endpoint.address, at->ai_addr, at->ai_addrlen);
+        endpoint.length = at->ai_addrlen;
+        connector->endpoints_.push_back(endpoint);
+      }
+    }
+    uv_freeaddrinfo(list);
+    if (connector == nullptr) {
+      return;
+    }
+    if (status != 0 || connector->endpoints_.empty()) {
+      connector->fail("could not resolve host \"" + connector->target_.host + "\": " + uv_strerror(status));
+    } else {
+      connector->try_next();
+    }
+  };
+  if (is_literal) {
+    hints.ai_flags = AI_NUMERICHOST;
+    addrinfo* list = nullptr;
+    const int status = getaddrinfo(target_.host.c_str(), std::to_string(target_.port).c_str(), &hints, &list);
+    found(&lookup_->request, status == 0 ? 0 : UV_EAI_NONAME, list);
+    return;
+  }
+  if (uv_getaddrinfo(loop_->uv(), &lookup_->request, found, target_.host.c_str(),
+                     std::to_string(target_.port).c_str(), &hints) != 0) {
+    delete std::exchange(lookup_, nullptr);
+    fail("could not ask for the addresses of host \"" + target_.host + "\"");
+  }
+}
+
+void ServerConnector::try_next() {
+  const ServerEndpoint& endpoint = endpoints_[at_];
+  const int fd = socket(endpoint.address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd < 0) {
+    next_or_fail(std::strerror(errno));
+    return;
+  }
+  if (endpoint.address.ss_family != AF_UNIX) {
+    apply_socket_options(fd, target_.options);
+  }
+  const int status = connect(fd, reinterpret_cast<const sockaddr*>(&endpoint.address), endpoint.length);
+  const int error = errno;
+  transport_ = std::make_unique<Transport>(*loop_, fd, static_cast<Transport::Handler*>(this));
+  if (status != 0 && error != EINPROGRESS) {
+    transport_.reset();
+    next_or_fail(std::strerror(error));
+    return;
+  }
+  if (!transport_->watch(true)) {
+    transport_.reset();
+    next_or_fail("out of event-loop resources");
+  }
+}
+
+void ServerConnector::next_or_fail(std::string why) {
+  if (++at_ < endpoints_.size()) {
+    try_next();
+  } else {
+    fail("could not connect to server \"" + target_.host + "\", port " + std::to_string(target_.port) + ": " +
+         why);
+  }
+}
+
+void ServerConnector::on_drained() {
+  if (awaits_tls_answer_ || transport_->tls() != nullptr) {
+    return;
+  }
+  connected();
+}
+
+void ServerConnector::connected() {
+  int error = 0;
+  socklen_t size = sizeof error;
+  getsockopt(transport_->fd(), SOL_SOCKET, SO_ERROR, &error, &size);
+  if (error != 0) {
+    transport_.reset();
+    next_or_fail(std::strerror(error));
+    return;
+  }
+  if (target_.tls == nullptr || endpoints_[at_].address.ss_family == AF_UNIX) {
+    succeed();
+    return;
+  }
+  awaits_tls_answer_ = true;
+  std::string request;
+  append_ssl_request(request);
+  transport_->write(request);
+}
+
+void ServerConnector::on_readable() {
+  if (awaits_tls_answer_) {
+    // One byte and no more: what follows an 'S' in the clear is not the server's (CVE-2021-23222).
+    char answer[2];
+    const auto read = transport_->read({answer, sizeof answer});
+    if (read.status == Transport::ReadStatus::WouldBlock) {
+      return;
+    }
+    if (read.status != Transport::ReadStatus::Data) {
+      transport_.reset();
+      next_or_fail("the server closed the connection");
+      return;
+    }
+    awaits_tls_answer_ = false;
+    if (read.bytes != 1) {
+      fail("the server sent bytes in the clear after its answer to SSLRequest");
+    } else if (answer[0] == 'S') {
+      begin_handshake();
+    } else if (answer[0] == 'N' &&
+               (target_.tls->mode() == tls::SslMode::Allow || target_.tls->mode() == tls::SslMode::Prefer)) {
+      succeed();
+    } else {
+      fail(answer[0] == 'N' ? "the server does not do TLS, which sslmode requires"
+                            : "the server gave no proper answer to SSLRequest");
+    }
+    return;
+  }
+  if (transport_->tls() == nullptr) {
+    // A connect that failed.
+    connected();
+    return;
+  }
+  const auto read = transport_->read({});
+  if (read.status == Transport::ReadStatus::Failed || read.status == Transport::ReadStatus::Eof) {
+    fail("the TLS handshake with the server failed");
+    return;
+  }
+  if (transport_->tls()->is_established()) {
+    succeed();
+  }
+}
+
+void ServerConnector::begin_handshake() {
+  auto session = tls::TlsSession::connect(target_.tls, target_.host);
+  if (!session.ok()) {
+    fail(session.error().message);
+    return;
+  }
+  if (!transport_->start_tls(std::move(session).value())) {
+    fail("the TLS handshake with the server failed");
+  }
+}
+
+void ServerConnector::succeed() {
+  owner_->connector_done(ServerConnected{std::move(transport_), endpoints_[at_]});
+}
+
+void ServerConnector::fail(std::string why) {
+  transport_.reset();
+  owner_->connector_done(Error{sqlstate::kSqlclientUnableToEstablishConnection, std::move(why)});
+}
+
+}  // namespace sportello::proxy

@@ -1,0 +1,92 @@
+// Gets a connected (and, where the sslmode asks for it, enciphered) socket to a PostgreSQL server: resolves
+// the name, tries its addresses in turn, asks for TLS and shakes hands. Used for links and for cancel
+// requests. One attempt an object; its Owner is told once, unless the object is destroyed before.
+// protocol-flow.html#PROTOCOL-FLOW-SSL.
+#pragma once
+
+#include <sys/socket.h>
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "protocol/result.h"
+#include "protocol/tls/tls_context.h"
+#include "protocol/tls/tls_session.h"
+#include "proxy/net/transport.h"
+
+namespace sportello::proxy {
+
+struct SocketOptions {
+  bool keepalive = true;
+  int keepalive_count = 0;  // 0: the system's
+  int keepalive_idle_s = 0;
+  int keepalive_interval_s = 0;
+  int user_timeout_ms = 0;
+};
+void apply_socket_options(int fd, const SocketOptions& options);
+
+// Where to, and how.
+struct ServerTarget {
+  std::string host;  // a name, an address, or the directory of a Unix socket
+  uint16_t port = 5432;
+  std::shared_ptr<const tls::TlsContext> tls;  // nullptr: sslmode = disable
+  SocketOptions options;
+};
+
+// Which of the server's addresses it became.
+struct ServerEndpoint {
+  sockaddr_storage address{};
+  socklen_t length = 0;
+};
+
+struct ServerConnected {
+  std::unique_ptr<Transport> transport;
+  ServerEndpoint endpoint;
+};
+
+class ServerConnector final : private Transport::Handler {
+ public:
+  class Owner {
+   public:
+    // May destroy the connector.
+    virtual void connector_done(Result<ServerConnected> result) = 0;
+
+   protected:
+    ~Owner() = default;
+  };
+
+  ServerConnector(EventLoop& loop, ServerTarget target, Owner& owner);
+  ~ServerConnector();
+  ServerConnector(const ServerConnector&) = delete;
+  ServerConnector& operator=(const ServerConnector&) = delete;
+
+  void start();
+  // To that address and no other: where a cancel request has to go.
+  void start_to(const ServerEndpoint& endpoint);
+
+ private:
+  struct Lookup;
+
+  void on_readable() override;
+  void on_drained() override;
+  void try_next();
+  void connected();
+  void begin_handshake();
+  void succeed();
+  void fail(std::string why);
+  void next_or_fail(std::string why);
+
+  EventLoop* loop_;
+  ServerTarget target_;
+  Owner* owner_;
+  Lookup* lookup_ = nullptr;  // freed by its callback
+  std::vector<ServerEndpoint> endpoints_;
+  size_t at_ = 0;
+  std::unique_ptr<Transport> transport_;
+  bool awaits_tls_answer_ = false;
+};
+
+}  // namespace sportello::proxy

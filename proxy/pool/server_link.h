@@ -1,0 +1,127 @@
+// One server connection: its socket, its login, and the LinkState that the session holding it works on.
+//
+//   Connecting ─▶ LoggingIn ─▶ Idle ⇄ Held ─▶ (Cleaning | Parked) ─▶ Idle
+//
+// Parked: a cancel request for what ran here has not been delivered yet; nobody may have the link, whom it
+// would hit. What to do with a link that has become free, or failed, the Worker decides (Host). Used on its
+// worker's thread; moves to another worker only while Idle, and whole.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "proxy/net/transport.h"
+#include "proxy/pool/link_state.h"
+#include "proxy/pool/own_query.h"
+#include "proxy/pool/pool.h"
+#include "proxy/pool/server_connector.h"
+#include "proxy/pool/server_login.h"
+
+namespace sportello::proxy {
+
+class ClientConnection;
+class ServerLink;
+class Worker;
+
+enum class LinkPhase : uint8_t { Connecting, LoggingIn, Idle, Held, Cleaning, Parked, Closed };
+
+// Why a query of ours runs on a link.
+enum class OwnPurpose : uint8_t {
+  Connect,     // connect_query, before anyone has it
+  Rollback,    // its session vanished in a transaction
+  Reset,       // server_reset_query
+  ResetDoubt,  // a function that we cannot see into may have left something
+  Check,       // server_check_query
+};
+
+std::string_view link_phase_name(LinkPhase phase);
+
+class ServerLink final : private Transport::Handler, private ServerConnector::Owner {
+ public:
+  ServerLink(Worker& worker, Pool& pool);
+  ~ServerLink();
+
+  // Begins to connect; Worker::link_ready or link_failed tells how it went.
+  void open(TimePoint now);
+
+  // A session takes the idle link, or gives it back.
+  void hold(ClientConnection* client);
+  void let_go();
+  // The link is dying: its holder has let go of it first.
+  void detach_client() { client_ = nullptr; }
+  // Runs a query of ours on the idle (or just let go) link, then tells Worker::link_cleaned.
+  void run_own_query(OwnPurpose purpose, std::string_view sql);
+  OwnPurpose own_purpose() const { return own_purpose_; }
+
+  // What the holder sends; empties the outbox.
+  void send(Outbox& box);
+  void pause() { transport_->pause(); }
+  void resume() { transport_->resume(); }
+
+  // Nothing has come that nobody asked for, and the server has not hung up: looked up before an idle link is
+  // used.
+  bool still_there();
+
+  // Moves to another worker.
+  void leave_worker();
+  void enter_worker(Worker& worker, Pool& pool);
+
+  LinkPhase phase() const { return phase_; }
+  void set_phase(LinkPhase phase);
+  LinkState& state() { return state_; }
+  Pool& pool() { return *pool_; }
+  ClientConnection* client() { return client_; }
+  Transport* transport() { return transport_.get(); }
+  const ServerEndpoint& endpoint() const { return endpoint_; }
+  uint32_t process_id() const { return process_id_; }
+  const std::string& cancel_key() const { return cancel_key_; }
+  TimePoint opened_at() const { return opened_at_; }
+  TimePoint phase_since() const { return phase_since_; }
+  TimePoint last_active() const { return last_active_; }
+  std::chrono::system_clock::time_point connect_time() const { return connect_time_; }
+  uint64_t generation() const { return generation_; }
+  const std::vector<std::pair<std::string, std::string>>& parameters() const { return parameters_; }
+
+  bool was_ready = false;        // its login (and connect_query) has succeeded
+  int cancels_in_flight = 0;     // cancel connections that have not ended
+  TimePoint cancel_deadline{};   // when the last of them is given up
+  bool close_when_free = false;  // KILL, RECONNECT, a changed configuration, its lifetime
+
+ private:
+  void on_readable() override;
+  void on_drained() override;
+  void connector_done(Result<ServerConnected> result) override;
+
+  bool read_more(std::string_view* view);
+  void keep_rest(std::string_view rest);
+  bool on_login_bytes();
+  bool on_session_bytes();
+  bool on_own_query_bytes();
+  bool on_idle_bytes();
+  void logged_in(const ServerLoginResult& done);
+  void fail(Error error);
+
+  Worker* worker_;
+  Pool* pool_;
+  ClientConnection* client_ = nullptr;
+  std::unique_ptr<ServerConnector> connector_;
+  std::unique_ptr<Transport> transport_;
+  std::unique_ptr<ServerLogin> login_;
+  OwnQuery own_query_;
+  OwnPurpose own_purpose_ = OwnPurpose::Connect;
+  LinkState state_;
+  std::string input_;  // the front of a message that has not come whole
+  LinkPhase phase_ = LinkPhase::Connecting;
+  ServerEndpoint endpoint_;
+  uint32_t process_id_ = 0;
+  std::string cancel_key_;
+  std::vector<std::pair<std::string, std::string>> parameters_;
+  TimePoint opened_at_{};
+  TimePoint phase_since_{};
+  TimePoint last_active_{};
+  std::chrono::system_clock::time_point connect_time_{};
+  uint64_t generation_ = 0;
+};
+
+}  // namespace sportello::proxy

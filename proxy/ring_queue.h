@@ -1,0 +1,78 @@
+// A queue in one block of memory that grows by doubling and is kept: in steady state nothing is allocated,
+// and an empty one that was never used holds nothing.
+#pragma once
+
+#include <cstddef>
+#include <utility>
+#include <vector>
+
+#include "protocol/invariant.h"
+
+namespace sportello::proxy {
+
+template <typename T>
+class RingQueue {
+ public:
+  bool empty() const { return size_ == 0; }
+  size_t size() const { return size_; }
+
+  T& front() { return (*this)[0]; }
+  const T& front() const { return (*this)[0]; }
+  T& back() { return (*this)[size_ - 1]; }
+
+  // The i-th from the front.
+  T& operator[](size_t i) {
+    invariant(i < size_, "only what is queued is looked at");
+    return slots_[(head_ + i) & (slots_.size() - 1)];
+  }
+  const T& operator[](size_t i) const { return const_cast<RingQueue&>(*this)[i]; }
+
+  void push_back(T value) {
+    if (size_ == slots_.size()) {
+      grow();
+    }
+    size_++;
+    back() = std::move(value);
+  }
+
+  void pop_front() {
+    front() = T();
+    head_ = (head_ + 1) & (slots_.size() - 1);
+    size_--;
+  }
+
+  void pop_front(size_t count) {
+    while (count-- > 0) {
+      pop_front();
+    }
+  }
+
+  // Takes out the i-th from the front; those behind it move up.
+  void erase(size_t i) {
+    for (; i + 1 < size_; i++) {
+      (*this)[i] = std::move((*this)[i + 1]);
+    }
+    back() = T();
+    size_--;
+  }
+
+  void clear() { pop_front(size_); }
+
+ private:
+  static constexpr size_t kFirstSlots = 8;
+
+  void grow() {
+    std::vector<T> larger(slots_.empty() ? kFirstSlots : slots_.size() * 2);
+    for (size_t i = 0; i < size_; i++) {
+      larger[i] = std::move((*this)[i]);
+    }
+    slots_ = std::move(larger);
+    head_ = 0;
+  }
+
+  std::vector<T> slots_;  // a power of two of them
+  size_t head_ = 0;
+  size_t size_ = 0;
+};
+
+}  // namespace sportello::proxy

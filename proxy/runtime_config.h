@@ -1,0 +1,57 @@
+// The configuration as the running proxy uses it: the settings, the files that they name, read, and the TLS
+// contexts made from them. Built whole or not at all (at start and at reload), immutable, shared by all
+// threads.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "conf/config.h"
+#include "conf/hba.h"
+#include "protocol/result.h"
+#include "protocol/tls/tls_context.h"
+#include "proxy/pool/pool_settings.h"
+#include "proxy/pool/server_connector.h"
+
+namespace sportello::proxy {
+
+struct RuntimeConfig {
+  conf::Config conf;
+  std::string path;                                   // of the configuration file
+  std::map<std::string, std::string> secrets;         // auth_file: user -> secret
+  std::optional<conf::Hba> hba;                       // with auth_type = "hba"
+  std::shared_ptr<const tls::TlsContext> client_tls;  // nullptr: none for clients
+  std::map<conf::SslMode, std::shared_ptr<const tls::TlsContext>>
+      server_tls;  // every mode that a server asks for
+
+  // The entry of a database, which may be that of "*"; nullptr: there is none.
+  const conf::Database* database(const std::string& name) const;
+  const conf::User* user(const std::string& name) const;
+  bool is_admin(const std::string& user) const;
+  bool is_stats_user(const std::string& user) const;
+  // Does the certificate's or the operating system's `name` stand for `user` (by the rule's map, if it has
+  // one)?
+  bool identity_matches(const conf::HbaRule* rule, const std::string& name, const std::string& user) const;
+
+  PoolSettingsRef pool_settings(const std::string& database, const std::string& user) const;
+  ServerTarget server_target(const conf::ServerAddress& address) const;
+  int most_login_clients() const;
+  SocketOptions client_socket_options() const;
+};
+
+using RuntimeConfigRef = std::shared_ptr<const RuntimeConfig>;
+
+// The names under which the admin console is reached.
+inline bool is_admin_database(std::string_view name) { return name == "sportello" || name == "pgbouncer"; }
+
+struct RuntimeConfigLoad {
+  RuntimeConfigRef config;  // nullptr: it was refused
+  std::vector<std::string>
+      problems;  // file:line:column: what is wrong; warnings, too, when it was not refused
+};
+RuntimeConfigLoad load_runtime_config(const std::string& path);
+
+}  // namespace sportello::proxy

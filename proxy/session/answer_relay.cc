@@ -1,0 +1,514 @@
+// The second half of ClientSession: what the server answers. Each message is matched with the front of
+// LinkState::owed; owed_answer.h has the rules.
+#include "protocol/error_response.h"
+#include "protocol/frontend_messages.h"
+#include "protocol/invariant.h"
+#include "proxy/session/client_session.h"
+
+namespace sportello::proxy {
+namespace {
+
+// Longer ones of the messages that we look into are the server's fault.
+constexpr uint32_t kMaxInspectedAnswer = 1U << 20;
+
+bool is_inspected(char type) {
+  return type == backend::kReadyForQuery || type == backend::kErrorResponse ||
+         type == backend::kParameterStatus;
+}
+
+bool is_async(char type) {
+  return type == backend::kNoticeResponse || type == backend::kNotificationResponse ||
+         type == backend::kParameterStatus;
+}
+
+bool is_client_visible(Delivery delivery) { return delivery == Delivery::Forward; }
+
+bool ends_with_ready(Request request) {
+  return request == Request::Query || request == Request::Sync || request == Request::FunctionCall;
+}
+
+// Does this message belong to the answer of this request, and does it end it?
+enum class Fit : uint8_t { Wrong, Part, Last };
+
+Fit fit(Request request, char type) {
+  using namespace backend;
+  switch (request) {
+    case Request::Parse:
+      return type == kParseComplete ? Fit::Last : Fit::Wrong;
+    case Request::Bind:
+      return type == kBindComplete ? Fit::Last : Fit::Wrong;
+    case Request::Close:
+      return type == kCloseComplete ? Fit::Last : Fit::Wrong;
+    case Request::DescribeStatement:
+      return type == kParameterDescription                ? Fit::Part
+             : type == kRowDescription || type == kNoData ? Fit::Last
+                                                          : Fit::Wrong;
+    case Request::DescribePortal:
+      return type == kRowDescription || type == kNoData ? Fit::Last : Fit::Wrong;
+    case Request::Execute:
+      switch (type) {
+        case kDataRow:
+        case kCopyInResponse:
+        case kCopyOutResponse:
+        case kCopyBothResponse:
+        case kCopyData:
+        case kCopyDone:
+          return Fit::Part;
+        case kCommandComplete:
+        case kEmptyQueryResponse:
+        case kPortalSuspended:
+          return Fit::Last;
+        default:
+          return Fit::Wrong;
+      }
+    case Request::Query:
+      switch (type) {
+        case kRowDescription:
+        case kDataRow:
+        case kCopyInResponse:
+        case kCopyOutResponse:
+        case kCopyBothResponse:
+        case kCopyData:
+        case kCopyDone:
+        case kCommandComplete:
+        case kEmptyQueryResponse:
+          return Fit::Part;
+        default:
+          return Fit::Wrong;
+      }
+    case Request::FunctionCall:
+      return type == kFunctionCallResponse ? Fit::Part : Fit::Wrong;
+    case Request::Sync:
+    case Request::CopyEnd:
+      return Fit::Wrong;
+  }
+  return Fit::Wrong;
+}
+
+}  // namespace
+
+// One call of on_server_bytes. Bytes from `run` to `at` are the client's and not yet in its outbox.
+struct ClientSession::Relaying {
+  std::string_view in;
+  Outbox& to_server;
+  Outbox& to_client;
+  ServerStep step;
+  size_t at = 0;
+  size_t run = 0;
+
+  void send_run() {
+    to_client.forward(in.substr(run, at - run));
+    run = at;
+  }
+  // The frame at `at` (as much of it as has come) is or is not for the client.
+  void pass(size_t bytes) { at += bytes; }
+  void swallow(size_t bytes) {
+    send_run();
+    at += bytes;
+    run = at;
+  }
+  bool fail(std::string_view sqlstate, std::string message) {
+    send_run();
+    step.broken = true;
+    step.error = {sqlstate, std::move(message)};
+    return false;
+  }
+};
+
+ServerStep ClientSession::on_server_bytes(std::string_view in, Outbox& to_server, Outbox& to_client) {
+  invariant(link_ != nullptr, "answers come from the link that the session holds");
+  Relaying relaying{in, to_server, to_client, {}};
+  while (relaying.at < in.size()) {
+    const std::string_view rest = in.substr(relaying.at);
+    if (link_->body_left > 0) {
+      const size_t part = std::min<size_t>(rest.size(), link_->body_left);
+      link_->body_left -= static_cast<uint32_t>(part);
+      if (link_->body_forwarded) {
+        relaying.pass(part);
+      } else {
+        relaying.swallow(part);
+      }
+      continue;
+    }
+    Frame frame{};
+    const FrameStatus status = peek_frame(rest, frame);
+    if (status == FrameStatus::NeedMore) {
+      break;
+    }
+    if (status == FrameStatus::Malformed) {
+      relaying.fail(sqlstate::kProtocolViolation, "the server sent a message with an invalid length");
+      break;
+    }
+    if (is_inspected(frame.type) && rest.size() < frame.total_bytes()) {
+      if (frame.length > kMaxInspectedAnswer) {
+        relaying.fail(sqlstate::kProtocolViolation, "the server sent a message that is too long");
+      }
+      break;
+    }
+    const std::string_view front = rest.substr(0, frame.total_bytes());
+    if (!on_answer(relaying, frame, front)) {
+      break;
+    }
+    link_->body_left = static_cast<uint32_t>(frame.total_bytes() - front.size());
+  }
+  relaying.send_run();
+  relaying.step.taken = relaying.at;
+  relaying.step.free = !relaying.step.broken && link_->at_rest() && pins_ == 0 && !keeps_link_ &&
+                       body_left_ == 0 && link_->body_left == 0;
+  return relaying.step;
+}
+
+// Passes or swallows what is there of one frame. False: the server broke the protocol, or is going away.
+bool ClientSession::on_answer(Relaying& relaying, const Frame& frame, std::string_view front) {
+  const bool ours = !link_->owed.empty() && link_->owed.front().delivery == Delivery::Swallow;
+  const auto deliver = [&](bool to_client) {
+    link_->body_forwarded = to_client;
+    if (to_client) {
+      relaying.pass(front.size());
+    } else {
+      relaying.swallow(front.size());
+    }
+    return true;
+  };
+  if (frame.type == backend::kDataRow && !link_->owed.empty()) {
+    // Nearly every message is one of these.
+    OwedAnswer& owed = link_->owed.front();
+    if (owed.request == Request::Query || owed.request == Request::Execute) {
+      owed.began = true;
+      link_->replay.usable = false;
+      return deliver(!ours);
+    }
+  }
+  if (frame.type == backend::kErrorResponse) {
+    return on_error(relaying, frame, front);
+  }
+  if (is_async(frame.type)) {
+    if (frame.type != backend::kParameterStatus) {
+      return deliver(!ours || frame.type == backend::kNotificationResponse);
+    }
+    const auto parameter = decode_parameter_status(front.substr(kFrameHeaderBytes));
+    if (!parameter) {
+      return relaying.fail(sqlstate::kProtocolViolation, "the server sent a malformed ParameterStatus");
+    }
+    on_parameter(relaying, *parameter);
+    return deliver(!ours);
+  }
+  if (link_->owed.empty()) {
+    return relaying.fail(sqlstate::kProtocolViolation,
+                         std::string("the server sent an answer that nobody asked for, type ") + frame.type);
+  }
+  OwedAnswer& owed = link_->owed.front();
+  if (frame.type == backend::kReadyForQuery) {
+    const auto status = decode_ready_for_query(front.substr(kFrameHeaderBytes));
+    if (!status || !ends_with_ready(owed.request)) {
+      return relaying.fail(sqlstate::kProtocolViolation, "the server sent a ReadyForQuery out of turn");
+    }
+    const bool visible = is_client_visible(owed.delivery);
+    if (visible && owed.has(OwedEffect::RestoresSettings) && !owed.failed) {
+      relaying.send_run();
+      restore_login_settings(relaying.to_client);
+    }
+    deliver(visible);
+    on_ready(relaying, *status);
+    return true;
+  }
+  switch (fit(owed.request, frame.type)) {
+    case Fit::Wrong:
+      return relaying.fail(sqlstate::kProtocolViolation,
+                           std::string("the server sent an answer out of turn, type ") + frame.type);
+    case Fit::Part:
+      break;
+    case Fit::Last:
+      deliver(!ours);
+      complete_front(relaying);
+      return true;
+  }
+  if (frame.type == backend::kCopyInResponse) {
+    // owed_answer.h, 3: Syncs sent since are read by the COPY and go unanswered, up to where its data ended.
+    bool ended = false;
+    for (size_t i = 1; i < link_->owed.size() && !ended;) {
+      if (link_->owed[i].request == Request::CopyEnd) {
+        link_->owed.erase(i);
+        ended = true;
+      } else if (link_->owed[i].request == Request::Sync) {
+        link_->owed.erase(i);
+      } else {
+        i++;
+      }
+    }
+    link_->copy_in = !ended;
+    link_->unsynced = true;
+  }
+  owed.began = true;
+  link_->replay.usable = false;
+  return deliver(!ours);
+}
+
+// The front has been answered as it should.
+void ClientSession::complete_front(Relaying& relaying) {
+  const OwedAnswer owed = link_->owed.front();
+  link_->owed.pop_front();
+  settle(owed, true);
+  if (owed.request != Request::Parse && owed.delivery == Delivery::Forward) {
+    link_->replay.usable = false;
+  }
+  if (owed.request == Request::Execute) {
+    link_->copy_in = false;
+  }
+  pass_invented(relaying);
+}
+
+// What needs no answer of the server's and has come to the front.
+void ClientSession::pass_invented(Relaying& relaying) {
+  if (!link_->owed.empty() && link_->owed.front().delivery == Delivery::Invent) {
+    relaying.send_run();
+    invent_answers(relaying.to_client);
+  }
+  while (!link_->owed.empty() && link_->owed.front().request == Request::CopyEnd) {
+    link_->owed.pop_front();
+  }
+}
+
+void ClientSession::invent_answers(Outbox& to_client) {
+  while (!link_->owed.empty() && link_->owed.front().delivery == Delivery::Invent) {
+    const OwedAnswer owed = link_->owed.front();
+    link_->owed.pop_front();
+    append_empty(to_client.own(),
+                 owed.request == Request::Parse ? backend::kParseComplete : backend::kCloseComplete);
+    settle(owed, true);
+  }
+}
+
+// What hangs on an answer beside its bytes. `happened`: false when the request failed or was skipped; its
+// name changes are then undone by the caller, who knows how many were skipped together.
+void ClientSession::settle(const OwedAnswer& answered, bool happened) {
+  if (answered.delivery != Delivery::Swallow && link_->replay.usable) {
+    link_->replay.answered++;
+  }
+  if (!happened) {
+    if (answered.statement_id != 0 && answered.request == Request::Parse) {
+      link_->statements.remove(answered.statement_id);
+    }
+    if (answered.statement_id != 0 && answered.request == Request::Close) {
+      link_->statements.make_uncertain();
+    }
+    if (answered.unnamed_id != 0 && link_->unnamed_id == answered.unnamed_id) {
+      link_->unnamed_id = 0;
+    }
+    return;
+  }
+  for (uint8_t i = 0; i < answered.name_changes; i++) {
+    names().acknowledge();
+  }
+  if (answered.effects == 0) {
+    return;
+  }
+  if (answered.has(OwedEffect::ChangesCatalog)) {
+    scope_->ddl_epoch.fetch_add(1, std::memory_order_relaxed);
+  }
+  if (answered.has(OwedEffect::DiscardsAll) || answered.has(OwedEffect::DeallocatesAll)) {
+    discards_names_ = false;
+    if (names_) {
+      names_->clear_settled();
+    }
+  }
+  if (answered.has(OwedEffect::DiscardsAll)) {
+    pins_ = 0;
+    leaves_doubt_ = false;
+    if (!link_->settings->startup.empty()) {
+      // DISCARD ALL has reset them; the session's own are set again before its next statement.
+      SettingsValues values = *link_->settings;
+      values.startup.clear();
+      link_->settings = intern_settings(std::move(values));
+    }
+  }
+}
+
+void ClientSession::on_ready(Relaying& relaying, TransactionStatus status) {
+  const OwedAnswer owed = link_->owed.front();
+  link_->owed.pop_front();
+  link_->status = status;
+  if (owed.request != Request::Sync) {
+    link_->copy_in = false;
+    if (owed.failed && owed.name_changes > 0) {
+      names().undo(owed.name_changes);
+    }
+    settle(owed, !owed.failed);
+    if (link_->owed.empty()) {
+      link_->unsynced = false;
+    }
+  }
+  if (owed.delivery == Delivery::Forward) {
+    link_->replay.usable = false;
+    relaying.step.commands++;
+    relaying.step.ended_transaction = relaying.step.ended_transaction || status == TransactionStatus::Idle;
+  }
+  if (discards_names_ && link_->owed.empty()) {
+    discards_names_ = false;
+  }
+  if (link_->replay.healing && link_->owed.empty()) {
+    send_healed(relaying.to_server);
+    return;
+  }
+  pass_invented(relaying);
+}
+
+bool ClientSession::on_error(Relaying& relaying, const Frame& frame, std::string_view front) {
+  (void)frame;
+  const ErrorFields fields = decode_error_fields(front.substr(kFrameHeaderBytes));
+  if (fields.is_fatal()) {
+    relaying.swallow(front.size());
+    relaying.fail(sqlstate::kConnectionFailure, std::string(fields.message));
+    relaying.step.error.detail = fields.sqlstate;
+    return false;
+  }
+  if (link_->owed.empty()) {
+    return relaying.fail(sqlstate::kProtocolViolation, "the server sent an error that answers nothing");
+  }
+  link_->copy_in = false;
+  OwedAnswer& owed = link_->owed.front();
+  if (heal(fields)) {
+    relaying.swallow(front.size());
+    return true;
+  }
+  link_->replay.usable = false;
+  if (ends_with_ready(owed.request)) {
+    if (owed.delivery == Delivery::Swallow) {
+      // A setting that this server had reported itself is refused by it: nothing on this link can be relied
+      // on.
+      return relaying.fail(sqlstate::kConnectionFailure,
+                           "the session's settings could not be restored: " + std::string(fields.message));
+    }
+    owed.failed = true;
+    owed.began = true;
+    relaying.pass(front.size());
+    return true;
+  }
+  // Also when it answers a Parse of ours: it was made for what the client asked.
+  relaying.pass(front.size());
+  relaying.send_run();
+  skip_to_sync();
+  return true;
+}
+
+// owed_answer.h, 2.
+void ClientSession::skip_to_sync() {
+  size_t changes = 0;
+  bool parse_failed = link_->owed.front().request == Request::Parse && link_->owed.front().unnamed_id != 0;
+  while (!link_->owed.empty() && link_->owed.front().request != Request::Sync) {
+    const OwedAnswer skipped = link_->owed.front();
+    link_->owed.pop_front();
+    changes += skipped.name_changes;
+    settle(skipped, false);
+  }
+  if (changes > 0) {
+    names().undo(changes);
+  }
+  if (parse_failed && names_) {
+    // PostgreSQL drops the unnamed statement before it parses another.
+    names_->clear_unnamed();
+  }
+  if (link_->owed.empty()) {
+    link_->skips_to_sync = true;
+  }
+}
+
+void ClientSession::on_parameter(Relaying& relaying, const ParameterStatus& parameter) {
+  (void)relaying;
+  const auto tracked = find_tracked(parameter.name);
+  if (!tracked) {
+    return;
+  }
+  const bool ours = !link_->owed.empty() && link_->owed.front().delivery == Delivery::Swallow;
+  if ((*link_->settings)[*tracked] != parameter.value) {
+    link_->settings = with_tracked(link_->settings, *tracked, parameter.value);
+  }
+  if (!ours && (*settings_)[*tracked] != parameter.value) {
+    settings_ = with_tracked(settings_, *tracked, parameter.value);
+  }
+}
+
+// RESET goes back to what the client had at login; the server has gone back to what the link had at its own.
+void ClientSession::restore_login_settings(Outbox& to_client) {
+  if (settings_ == login_settings_) {
+    return;
+  }
+  for (size_t i = 0; i < kTrackedCount; i++) {
+    if (settings_->tracked[i] != login_settings_->tracked[i]) {
+      append_parameter_status(to_client.own(), kTrackedNames[i], login_settings_->tracked[i]);
+    }
+  }
+  settings_ = login_settings_;
+}
+
+// ---- Statements that went stale on the link ----
+
+// "cached plan must not change result type" and "prepared statement does not exist", outside a transaction
+// and before the client has seen anything, are ours to put right: the statement is prepared anew and the
+// batch sent again.
+bool ClientSession::heal(const ErrorFields& fields) {
+  Replay& replay = link_->replay;
+  const OwedAnswer& owed = link_->owed.front();
+  const bool stale = fields.sqlstate == sqlstate::kInvalidSqlStatementName ||
+                     (fields.sqlstate == sqlstate::kFeatureNotSupported &&
+                      fields.message.find("cached plan") != std::string_view::npos);
+  if (stale) {
+    scope_->ddl_epoch.fetch_add(1, std::memory_order_relaxed);
+  }
+  const bool at_use = owed.request == Request::Bind || owed.request == Request::DescribeStatement;
+  if (!stale || !at_use || !replay.usable || !replay.complete || link_->status != TransactionStatus::Idle) {
+    return false;
+  }
+  // Wait for the ReadyForQuery of the batch's Sync; what the server skips is asked for again.
+  while (link_->owed.front().request != Request::Sync) {
+    link_->owed.pop_front();
+  }
+  link_->owed.front().delivery = Delivery::Swallow;
+  replay.healing = true;
+  return true;
+}
+
+void ClientSession::send_healed(Outbox& to_server) {
+  Replay replay = std::move(link_->replay);
+  link_->replay.drop();
+  link_->statements.make_uncertain();  // every Parse is preceded by a Close
+  link_->unnamed_id = 0;
+  run_again(std::move(replay), to_server);
+  link_->replay.drop();
+}
+
+void ClientSession::run_again(Replay replay, Outbox& to_server) {
+  size_t at = 0;
+  begin_batch();
+  for (size_t i = 0; i < replay.parts.size(); i++) {
+    Replay::Part& part = replay.parts[i];
+    const std::string_view bytes = std::string_view(replay.bytes).substr(at, part.size);
+    at += part.size;
+    if (i < replay.answered) {
+      continue;
+    }
+    if (part.statement != nullptr) {
+      if (part.raw_unnamed) {
+        ensure_unnamed(part.statement, to_server);
+      } else {
+        ensure_prepared(part.statement, to_server);
+      }
+    }
+    if (part.owed.statement_id != 0 && part.owed.request == Request::Parse) {
+      if (link_->statements.uncertain()) {
+        owe({.request = Request::Close, .delivery = Delivery::Swallow});
+        append_target(to_server.own(), frontend::kClose, 'S',
+                      std::string(kServerStatementPrefix) + std::to_string(part.owed.statement_id));
+      }
+      link_->statements.add(part.owed.statement_id);
+    }
+    if (part.owed.unnamed_id != 0) {
+      link_->unnamed_id = part.owed.unnamed_id;
+    }
+    owe(part.owed);
+    to_server.own().append(bytes);
+  }
+  link_->unsynced = false;
+}
+
+}  // namespace sportello::proxy

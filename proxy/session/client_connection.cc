@@ -1,0 +1,576 @@
+#include "proxy/session/client_connection.h"
+
+#include <unistd.h>
+
+#include <cstring>
+
+#include "protocol/auth/scram.h"
+#include "protocol/error_response.h"
+#include "protocol/invariant.h"
+#include "proxy/admin/admin_session.h"
+#include "proxy/log.h"
+#include "proxy/worker.h"
+#include "proxy/worker_group.h"
+
+namespace sportello::proxy {
+namespace {
+
+// A session that waits for a link goes on reading this far, to see whether its client is still there.
+constexpr size_t kMaxWaitingInput = 256UL << 10;
+constexpr size_t kCancelKeyBytes30 = 4;
+constexpr size_t kCancelKeyBytes32 = 32;
+
+}  // namespace
+
+ClientConnection::ClientConnection(Worker& worker, int fd, ClientAddress address)
+    : worker_(&worker),
+      transport_(worker.loop(), fd, this),
+      address_(address),
+      startup_(std::make_unique<ClientStartup>(worker, *this)),
+      process_id_(worker.group().next_process_id(worker.index())),
+      connected_at_(worker.now()),
+      request_at_(worker.now()),
+      connect_time_(std::chrono::system_clock::now()) {}
+
+ClientConnection::~ClientConnection() = default;
+
+bool ClientConnection::start() { return transport_.watch(); }
+
+const std::string& ClientConnection::user_name() const {
+  static const std::string none;
+  return pool_ != nullptr ? pool_->shared().user->name
+         : startup_       ? startup_->user()
+         : admin_         ? admin_->user()
+                          : none;
+}
+
+const std::string& ClientConnection::database_name() const {
+  static const std::string none;
+  static const std::string console = "sportello";
+  return pool_ != nullptr ? pool_->shared().database->name
+         : startup_       ? startup_->database()
+         : admin_         ? console
+                          : none;
+}
+
+// ---- bytes ----
+
+void ClientConnection::on_readable() {
+  do {
+    const std::span<char> buffer = worker_->read_buffer();
+    const auto read = transport_.read(buffer);
+    switch (read.status) {
+      case Transport::ReadStatus::WouldBlock:
+        return;
+      case Transport::ReadStatus::Eof:
+      case Transport::ReadStatus::Failed:
+        close(CloseReason::ClientVanished);
+        return;
+      case Transport::ReadStatus::Data:
+        break;
+    }
+    on_bytes({buffer.data(), read.bytes});
+  } while (!closed_ && transport_.tls() != nullptr && !transport_.paused());
+}
+
+void ClientConnection::on_bytes(std::string_view bytes) {
+  request_at_ = worker_->now();
+  if (admin_) {
+    admin_->on_bytes(bytes);
+    return;
+  }
+  if (!startup_) {
+    count(pool_->shared().stats.client_bytes, bytes.size());
+    if (input_) {
+      input_->append(bytes);
+      relay(*input_);
+    } else {
+      relay(bytes);
+    }
+    return;
+  }
+  if (bytes.empty() && !startup_->on_handshake_done()) {
+    return;
+  }
+  if (startup_->is_authenticated()) {
+    keep_early_bytes(std::string(bytes));
+  } else {
+    startup_->on_bytes(bytes);
+  }
+}
+
+// What a client sends before it was told that it is in; bounded like everything before that.
+void ClientConnection::keep_early_bytes(std::string bytes) {
+  if (!input_) {
+    input_ = std::make_unique<std::string>();
+  }
+  input_->append(bytes);
+  if (input_->size() > kMaxWaitingInput) {
+    transport_.pause();
+  }
+}
+
+void ClientConnection::keep_rest(std::string_view rest) {
+  if (rest.empty()) {
+    input_.reset();
+  } else if (input_) {
+    input_->erase(0, input_->size() - rest.size());
+  } else {
+    input_ = std::make_unique<std::string>(rest);
+  }
+}
+
+void ClientConnection::relay(std::string_view view) {
+  Outbox& to_server = worker_->to_server();
+  Outbox& to_client = worker_->to_client();
+  size_t taken = 0;
+  ClientStep step;
+  while (!waiting_) {
+    step = session_->on_client_bytes(view.substr(taken), to_server, to_client);
+    taken += step.taken;
+    if (step.need != ClientStep::Need::Link) {
+      break;
+    }
+    ServerLink* link = worker_->get_link(*pool_, *this);
+    if (link == nullptr) {
+      if (!waiting_) {
+        waiting_ = true;
+        wait_since_ = worker_->now();
+      }
+      break;
+    }
+    use_link(*link);
+  }
+  if (link_ != nullptr && !to_server.empty()) {
+    note_request();
+    link_->send(to_server);
+  } else {
+    to_server.clear();
+  }
+  transport_.write(to_client);
+  if (step.need == ClientStep::Need::Close) {
+    keep_rest({});
+    close(step.reason, step.detail);
+    return;
+  }
+  keep_rest(view.substr(taken));
+  if (waiting_ && input_ && input_->size() > kMaxWaitingInput) {
+    transport_.pause();
+  }
+  if (link_ != nullptr && taken > 0) {
+    release_if_free();
+  }
+}
+
+// Requests that were all answered without the server leave the link as it was taken.
+void ClientConnection::release_if_free() {
+  const LinkState& state = link_->state();
+  if (state.at_rest() && !session_->pinned() && !session_->keeps_link() && !session_->in_message()) {
+    worker_->link_free(*link_);
+  }
+}
+
+void ClientConnection::note_request() {
+  if (query_at_ == TimePoint()) {
+    query_at_ = Clock::now();
+    cancel_sent_ = false;
+  }
+}
+
+// ---- links ----
+
+void ClientConnection::use_link(ServerLink& link) {
+  link_ = &link;
+  link.hold(this);
+  session_->take_link(link.state(), worker_->to_server());
+  transaction_at_ = Clock::now();
+  count(pool_->shared().stats.server_assignments);
+}
+
+void ClientConnection::link_granted(ServerLink& link) {
+  waiting_ = false;
+  count(pool_->shared().stats.wait_us,
+        static_cast<uint64_t>(
+            std::chrono::duration_cast<std::chrono::microseconds>(worker_->now() - wait_since_).count()));
+  if (startup_) {
+    link_ = &link;
+    link.hold(this);
+    ask_server();
+    return;
+  }
+  transport_.resume();
+  use_link(link);
+  if (again_) {
+    const std::unique_ptr<Replay> replay = std::move(again_);
+    session_->run_again(std::move(*replay), worker_->to_server());
+    note_request();
+  }
+  const std::unique_ptr<std::string> held = std::move(input_);
+  if (held) {
+    input_ = std::make_unique<std::string>(std::move(*held));
+    relay(*input_);
+  } else {
+    link_->send(worker_->to_server());
+  }
+}
+
+ServerLink* ClientConnection::release_link() {
+  ServerLink* link = link_;
+  const bool session_mode = pool_->settings().mode == conf::PoolMode::Session;
+  if (session_) {
+    session_->leave_link();
+  }
+  if (session_mode) {
+    link->state().tainted = true;
+  }
+  link_ = nullptr;
+  link->let_go();
+  return link;
+}
+
+void ClientConnection::send(Outbox& box) { transport_.write(box); }
+
+void ClientConnection::note_answers(const ServerStep& step) {
+  if (step.commands == 0) {
+    return;
+  }
+  PoolStats& stats = pool_->shared().stats;
+  const TimePoint now = Clock::now();
+  const auto since = [&](TimePoint begin) {
+    return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(now - begin).count());
+  };
+  count(stats.queries, step.commands);
+  count(stats.query_us, since(query_at_));
+  query_at_ = link_->state().owed.empty() ? TimePoint() : now;
+  answered_at_ = worker_->now();
+  if (step.ended_transaction) {
+    count(stats.transactions);
+    count(stats.transaction_us, since(transaction_at_));
+    transaction_at_ = now;
+  }
+  if (pool_->settings().mode == conf::PoolMode::Statement &&
+      link_->state().status != TransactionStatus::Idle) {
+    close(CloseReason::StatementModeTransaction);
+  }
+}
+
+void ClientConnection::link_lost(const Error& why) {
+  ServerLink* lost = link_;
+  link_ = nullptr;
+  lost->detach_client();
+  query_at_ = TimePoint();
+  if (startup_) {
+    close_with({sqlstate::kCannotConnectNow, "server connection lost during login: " + why.message},
+               CloseReason::ServerLost);
+    return;
+  }
+  Outbox& to_client = worker_->to_client();
+  LinkLoss loss = session_->lose_link(why, to_client);
+  transport_.write(to_client);
+  transport_.resume();
+  if (loss.session_ends) {
+    close(CloseReason::ServerLost, why.message);
+    return;
+  }
+  if (loss.again) {
+    count(pool_->shared().stats.retried_reads);
+    again_ = std::make_unique<Replay>(std::move(*loss.again));
+    // From here the caller is still closing the lost link.
+    wait_for_link();
+    return;
+  }
+  if (input_) {
+    relay(*input_);
+  }
+}
+
+void ClientConnection::wait_for_link() {
+  waiting_ = true;
+  wait_since_ = worker_->now();
+  pool_->wait(this, worker_->now());
+}
+
+void ClientConnection::link_refused(const Error& why) {
+  waiting_ = false;
+  transport_.resume();
+  if (startup_) {
+    close_with(why, CloseReason::LoginFailed);
+    return;
+  }
+  Outbox& to_client = worker_->to_client();
+  if (again_) {
+    const std::unique_ptr<Replay> replay = std::move(again_);
+    session_->fail_replay(*replay, why, to_client);
+  } else if (input_) {
+    const size_t used = session_->refuse(*input_, why, to_client);
+    input_->erase(0, used);
+  }
+  transport_.write(to_client);
+  if (input_ && !input_->empty()) {
+    relay(*input_);
+  } else {
+    input_.reset();
+  }
+}
+
+void ClientConnection::on_drained() {
+  if (link_ != nullptr) {
+    link_->resume();
+  }
+}
+
+void ClientConnection::cancel() {
+  if (link_ != nullptr && !link_->state().owed.empty()) {
+    worker_->cancel_on(*link_);
+  } else if (waiting_ && !startup_) {
+    worker_->stop_waiting(*pool_, *this);
+    link_refused({sqlstate::kQueryCanceled, "canceling statement due to user request"});
+  }
+}
+
+// ---- the end of the login ----
+
+void ClientConnection::counted_in(const std::shared_ptr<PoolRuntime>& shared) {
+  pool_ = &worker_->pool(shared);
+}
+
+void ClientConnection::secret_found(const SecretLookup& found) {
+  if (startup_) {
+    startup_->secret_found(found);
+  }
+}
+
+bool ClientConnection::startup_done() {
+  cancel_key_ =
+      auth::random_bytes(startup_->protocol() >= kProtocol32 ? kCancelKeyBytes32 : kCancelKeyBytes30);
+  if (startup_->is_admin()) {
+    std::string welcome = startup_->authentication_end();
+    admin_ = AdminSession::open(*worker_, *this, startup_->user(), welcome);
+    transport_.write(welcome);
+    worker_->retire(std::move(startup_));
+    if (input_) {
+      const std::unique_ptr<std::string> early = std::move(input_);
+      admin_->on_bytes(*early);
+    }
+    return !closed_;
+  }
+  finish_login();
+  return !closed_;
+}
+
+void ClientConnection::finish_login() {
+  switch (startup_->settle_settings()) {
+    case ClientStartup::Readiness::Ready:
+      become_session();
+      return;
+    case ClientStartup::Readiness::Failed:
+      return;
+    case ClientStartup::Readiness::NeedsLink:
+      break;
+  }
+  if (ServerLink* link = worker_->get_link(*pool_, *this)) {
+    link_ = link;
+    link->hold(this);
+    ask_server();
+  } else {
+    waiting_ = true;
+    wait_since_ = worker_->now();
+  }
+}
+
+// The link is there: what was not known is known now, or the server is asked.
+void ClientConnection::ask_server() {
+  if (startup_->settle_settings() == ClientStartup::Readiness::Ready) {
+    ServerLink* link = link_;
+    link_ = nullptr;
+    link->let_go();
+    worker_->link_unused(*link);
+    become_session();
+    return;
+  }
+  std::string out;
+  const Settings& in_force = link_->state().settings;
+  std::string sql = in_force->startup.empty() ? "" : "RESET ALL;";
+  own_query_ = std::make_unique<OwnQuery>();
+  own_query_->begin(link_->state(), sql + startup_->settings_sql(), out);
+  Outbox box;
+  box.own() = out;
+  link_->send(box);
+}
+
+size_t ClientConnection::on_startup_answer(std::string_view bytes) {
+  const OwnQuery::Step step = own_query_->on_server_bytes(link_->state(), bytes);
+  if (step.broken) {
+    ServerLink* link = link_;
+    Error why =
+        own_query_->error().value_or(Error{sqlstate::kProtocolViolation, "the server broke the protocol"});
+    worker_->link_failed(*link, std::move(why));
+    return step.taken;
+  }
+  if (!step.done) {
+    return step.taken;
+  }
+  const std::unique_ptr<OwnQuery> query = std::move(own_query_);
+  ServerLink* link = link_;
+  link_ = nullptr;
+  const Settings settings = link->state().settings;
+  // Whatever was set for the question is taken back.
+  link->state().tainted = true;
+  link->let_go();
+  if (query->error()) {
+    worker_->link_orphaned(*link);
+    close_with(*query->error(), CloseReason::LoginFailed);
+    return step.taken;
+  }
+  startup_->settings_known(settings);
+  worker_->link_orphaned(*link);
+  finish_login();
+  return step.taken;
+}
+
+void ClientConnection::become_session() {
+  std::string welcome;
+  startup_->append_welcome(welcome, process_id_, cancel_key_);
+  session_ = std::make_unique<ClientSession>(worker_->session_context(), pool_->shared().database->scope);
+  session_->begin(startup_->settings());
+  if (pool_->settings().mode == conf::PoolMode::Session) {
+    session_->keep_link_forever();
+  }
+  worker_->retire(std::move(startup_));
+  transport_.write(welcome);
+  if (worker_->config()->conf.log_connections) {
+    log_info("C {}/{}@{} login", database_name(), user_name(), address_.to_string());
+  }
+  if (input_) {
+    transport_.resume();
+    relay(*input_);
+  }
+}
+
+void ClientConnection::log_login_failure(std::string_view told, std::string_view detail) {
+  if (worker_->config()->conf.log_pooler_errors) {
+    log_limited("login", "C {}/{}@{} login failed: {}{}{}", database_name(), user_name(),
+                address_.to_string(), told, detail.empty() ? "" : ": ", detail);
+  }
+}
+
+// ---- the end ----
+
+void ClientConnection::close(CloseReason reason, std::string_view detail) {
+  if (closed_) {
+    return;
+  }
+  const CloseReasonRow& row = close_reason_row(reason);
+  if (row.sqlstate.empty()) {
+    close_with({}, reason);
+    return;
+  }
+  close_with({row.sqlstate, detail.empty() ? std::string(row.text) : std::string(detail)}, reason);
+}
+
+void ClientConnection::close_with(const Error& fatal, CloseReason reason) {
+  if (closed_) {
+    return;
+  }
+  closed_ = true;
+  if (!fatal.sqlstate.empty()) {
+    std::string out;
+    if (startup_ && startup_->is_authenticated()) {
+      out += startup_->authentication_end();
+    }
+    append_error_response(out, Severity::Fatal, fatal);
+    transport_.write(out);
+  }
+  transport_.shutdown_tls();
+  const conf::Config& conf = worker_->config()->conf;
+  if (startup_ && reason == CloseReason::LoginFailed) {
+    log_login_failure(fatal.message, "");
+  } else if (!startup_ && conf.log_disconnections) {
+    log_info("C {}/{}@{} closing because: {}", database_name(), user_name(), address_.to_string(),
+             close_reason_row(reason).name);
+  }
+  if (waiting_) {
+    worker_->stop_waiting(*pool_, *this);
+    waiting_ = false;
+  }
+  if (link_ != nullptr) {
+    ServerLink* link = link_;
+    LinkState& state = link->state();
+    state.tainted = state.tainted || startup_ ||
+                    (session_ && (session_->pinned() || session_->keeps_link() || session_->leaves_doubt()));
+    if (session_) {
+      session_->leave_link();
+    }
+    link_ = nullptr;
+    link->let_go();
+    worker_->link_orphaned(*link);
+  }
+  if (pool_ != nullptr) {
+    pool_->shared().database->clients.give_back();
+    pool_->shared().user->clients.give_back();
+  }
+  if (startup_ && !startup_->is_authenticated()) {
+    worker_->group().login_ended();
+  }
+  worker_->remove_client(*this);
+}
+
+void ClientConnection::check_timeouts(TimePoint now) {
+  const conf::Config& conf = worker_->config()->conf;
+  const auto passed = [&](TimePoint since, std::chrono::milliseconds limit) {
+    return limit.count() > 0 && now - since >= limit;
+  };
+  if (startup_) {
+    if (!startup_->is_authenticated() && passed(startup_->begun_at(), conf.client_login_timeout)) {
+      close(CloseReason::LoginTimeout);
+      return;
+    }
+  }
+  if (pool_ == nullptr) {
+    return;
+  }
+  const PoolSettings& settings = pool_->settings();
+  if (waiting_) {
+    if (passed(wait_since_, settings.query_wait_timeout)) {
+      std::optional<Error> failure;
+      {
+        const std::lock_guard lock(pool_->shared().mutex);
+        failure = pool_->shared().last_failure;
+      }
+      worker_->stop_waiting(*pool_, *this);
+      link_refused(failure ? Error{failure->sqlstate, "query_wait_timeout: " + failure->message}
+                           : Error{sqlstate::kTooManyConnections,
+                                   std::string(close_reason_row(CloseReason::QueryWaitTimeout).text)});
+    }
+    return;
+  }
+  if (transport_.unsent_bytes() > 0 &&
+      passed(std::max(request_at_, answered_at_), conf.client_write_timeout)) {
+    close(CloseReason::ClientWriteTimeout);
+    return;
+  }
+  if (!session_) {
+    return;
+  }
+  if (link_ == nullptr || (link_->state().at_rest() && session_->pinned())) {
+    if (passed(std::max(request_at_, answered_at_), settings.client_idle_timeout)) {
+      close(CloseReason::ClientIdleTimeout);
+    }
+    return;
+  }
+  const LinkState& state = link_->state();
+  if (state.status != TransactionStatus::Idle && state.owed.empty() &&
+      passed(std::max(request_at_, answered_at_), settings.idle_transaction_timeout)) {
+    close(CloseReason::IdleTransactionTimeout);
+    return;
+  }
+  if (!state.at_rest() && passed(transaction_at_, settings.transaction_timeout)) {
+    close(CloseReason::TransactionTimeout);
+    return;
+  }
+  if (query_at_ != TimePoint() && !state.owed.empty() && passed(query_at_, settings.query_timeout)) {
+    close(CloseReason::QueryTimeout);
+  }
+}
+
+}  // namespace sportello::proxy

@@ -1,0 +1,129 @@
+// One client's connection: its socket, its way from the first byte to the login (ClientStartup), then its
+// session (ClientSession) and the wait for a server link. The edge around those cores: it moves bytes, asks
+// the Worker for links and carries out timeouts. Used on its worker's thread only, from accept to close.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "proxy/net/transport.h"
+#include "proxy/pool/pool.h"
+#include "proxy/session/client_session.h"
+#include "proxy/session/client_startup.h"
+
+namespace sportello::proxy {
+
+class AdminSession;
+class ServerLink;
+class Worker;
+
+class ClientConnection final : private Transport::Handler {
+ public:
+  ClientConnection(Worker& worker, int fd, ClientAddress address);
+  ~ClientConnection();
+
+  // False: the loop has no room for the socket.
+  bool start();
+
+  // ---- for the Worker ----
+  // The link it waited for.
+  void link_granted(ServerLink& link);
+  // It cannot have one (timeout, the server refuses the login): the statement fails, the session stays.
+  void link_refused(const Error& why);
+  // The link it held died.
+  void link_lost(const Error& why);
+  // The link it held is at rest and goes back.
+  ServerLink* release_link();
+  // Ends it: says why (unless the reason has no text), then lets go of everything.
+  void close(CloseReason reason, std::string_view detail = {});
+  void close_with(const Error& fatal, CloseReason reason);
+
+  // ---- for the ClientStartup ----
+  // The login may go on: a secret was looked up.
+  void secret_found(const SecretLookup& found);
+  void keep_early_bytes(std::string bytes);
+  // It is a client of that pool from now on, counted in the limits of its database and user.
+  void counted_in(const std::shared_ptr<PoolRuntime>& shared);
+  // Authenticated, and its startup parameters taken. False: the connection was closed.
+  bool startup_done();
+  void log_login_failure(std::string_view told, std::string_view detail);
+
+  // What the link sent while it was asked about startup parameters; returns how much was used up.
+  size_t on_startup_answer(std::string_view bytes);
+  bool asks_server() const { return own_query_ != nullptr; }
+
+  void send(Outbox& box);
+  void note_answers(const ServerStep& step);
+  size_t unsent_bytes() const { return transport_.unsent_bytes(); }
+  void pause() { transport_.pause(); }
+  void resume() { transport_.resume(); }
+  // The client asked for its running statement to be cancelled.
+  void cancel();
+
+  // Timeouts; called a few times a second.
+  void check_timeouts(TimePoint now);
+
+  ClientSession& session() { return *session_; }
+  const ClientSession* session_or_null() const { return session_.get(); }
+  ServerLink* link() { return link_; }
+  Pool* pool() { return pool_; }
+  const ClientAddress& address() const { return address_; }
+  bool is_waiting() const { return waiting_; }
+  bool is_logged_in() const { return startup_ == nullptr; }
+  const std::string& user_name() const;
+  const std::string& database_name() const;
+  uint32_t process_id() const { return process_id_; }
+  const std::string& cancel_key() const { return cancel_key_; }
+  std::chrono::system_clock::time_point connect_time() const { return connect_time_; }
+  TimePoint connected_at() const { return connected_at_; }
+  TimePoint request_at() const { return request_at_; }
+  TimePoint wait_since() const { return wait_since_; }
+  const tls::TlsSession* tls() const { return transport_.tls(); }
+  AdminSession* admin() { return admin_.get(); }
+  void write(std::string_view bytes) { transport_.write(bytes); }
+  ClientStartup* startup() { return startup_.get(); }
+  size_t worker_slot = 0;  // index in the worker's list
+
+ private:
+  friend class ClientStartup;
+
+  void on_readable() override;
+  void on_drained() override;
+
+  void on_bytes(std::string_view bytes);
+  void relay(std::string_view view);
+  void keep_rest(std::string_view rest);
+  void use_link(ServerLink& link);
+  void wait_for_link();
+  void finish_login();
+  void become_session();
+  void ask_server();
+  void release_if_free();
+  void note_request();
+
+  Worker* worker_;
+  Transport transport_;
+  ClientAddress address_;
+  std::unique_ptr<ClientStartup> startup_;  // until the login is over
+  std::unique_ptr<ClientSession> session_;  // from then on
+  std::unique_ptr<AdminSession> admin_;     // instead, at the admin console
+  std::unique_ptr<OwnQuery> own_query_;     // while a server is asked about startup parameters
+  Pool* pool_ = nullptr;
+  ServerLink* link_ = nullptr;
+  std::unique_ptr<Replay> again_;       // to be run again when the link comes
+  std::unique_ptr<std::string> input_;  // what has come and cannot be taken yet
+  uint32_t process_id_ = 0;             // ours, of the key that the client cancels with
+  std::string cancel_key_;
+  TimePoint connected_at_{};
+  TimePoint request_at_{};  // the last bytes from the client
+  TimePoint wait_since_{};
+  TimePoint transaction_at_{};  // when the current transaction got its link
+  TimePoint query_at_{};        // when the oldest unanswered request was sent; TimePoint(): none
+  TimePoint answered_at_{};     // the last ReadyForQuery
+  std::chrono::system_clock::time_point connect_time_{};
+  bool waiting_ = false;
+  bool closed_ = false;
+  bool cancel_sent_ = false;  // for the query that query_timeout ended
+};
+
+}  // namespace sportello::proxy

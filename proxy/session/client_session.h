@@ -1,0 +1,218 @@
+// One client's conversation after login, without I/O: takes what the client sent and says what goes to the
+// server link that the session holds (if it holds one), takes what the link sent and says what the client
+// sees of it.
+//
+//    client bytes ──▶ on_client_bytes ──▶ to_server ──▶ link          (client_session.cc: requests)
+//    client ◀── to_client ◀── on_server_bytes ◀── link bytes          (answer_relay.cc: answers)
+//
+// It decides when a link is needed and when it may go back, keeps the client's prepared statements and
+// settings (virtual_statements.h, session_settings.h), and pins itself to its link when a statement leaves
+// something on the server that cannot be carried to another. It leaves waiting, pools and timeouts to
+// ClientConnection.
+//
+// Invariants:
+//   1. Without a link the session owes the client nothing and the server owes the session nothing.
+//   2. A link is let go only at rest (LinkState::at_rest) and unpinned, so the next holder finds it waiting.
+//   3. Every request sent is in LinkState::owed before its bytes are in the outbox.
+//   4. Messages that are only forwarded are never held: a body that is not all there yet is passed on in
+//   pieces.
+//
+// Used on its worker's thread only.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "protocol/error_response.h"
+#include "protocol/frame_decoder.h"
+#include "protocol/result.h"
+#include "protocol/sql/facts_cache.h"
+#include "proxy/net/outbox.h"
+#include "proxy/pool/link_state.h"
+#include "proxy/session/close_reason.h"
+#include "proxy/session/virtual_statements.h"
+
+namespace sportello::proxy {
+
+// What all sessions of one database share.
+struct DatabaseScope {
+  uint64_t id = 0;
+  std::atomic<uint64_t> ddl_epoch{0};  // moved on by every statement that may change the catalog
+};
+
+// What all sessions of one worker share; outlives them.
+struct SessionContext {
+  sql::FactsCache* facts = nullptr;
+  StatementCache* statements = nullptr;
+  size_t inspect_max = 64UL << 10;  // longer messages are streamed, not looked into
+  size_t max_prepared_statements =
+      200;  // a link; 0: named statements pin the session and are passed on as they are
+};
+
+struct ClientStep {
+  enum class Need : uint8_t {
+    Nothing,  // all that could be done was done; `taken` bytes are used up
+    Link,     // the byte after `taken` needs a server link
+    Close,    // `reason` says why; nothing more is to be read
+  };
+  size_t taken = 0;
+  Need need = Need::Nothing;
+  CloseReason reason = CloseReason::None;
+  std::string detail = {};  // for the client and the log, with ProtocolViolation
+};
+
+struct ServerStep {
+  size_t taken = 0;
+  bool free = false;               // the link may go back to its pool
+  bool ended_transaction = false;  // at least one ReadyForQuery said 'I'
+  uint32_t commands = 0;           // Syncs and Querys of the client that were answered
+  bool broken = false;  // the server did what the protocol does not allow, or said goodbye: close the link
+  Error error = {};     // why, when broken
+};
+
+// Counted per session; a bit each of sql::Effect, plus these.
+inline constexpr uint64_t kPinTooLong = 1ULL << 48;       // a statement too long to be looked into
+inline constexpr uint64_t kPinFunctionCall = 1ULL << 49;  // the fast-path call of an unknown function
+inline constexpr uint64_t kPinUnreported = 1ULL << 50;  // SET of a parameter that this server does not report
+
+// What is left to do when a session's link has died. Its client has been told all that could be told.
+struct LinkLoss {
+  std::optional<Replay>
+      again;  // run this on another link: it only reads, and its client has seen nothing of it
+  bool session_ends = false;  // what was lost cannot be had again: close the client's connection
+};
+
+class ClientSession {
+ public:
+  ClientSession(SessionContext& context, DatabaseScope& scope) : context_(&context), scope_(&scope) {}
+
+  // At login. `settings` are those in force, and what RESET goes back to.
+  void begin(Settings settings);
+
+  // `in` is what has come and was not taken yet; of a message that is to be looked into the whole must come
+  // in one call before it is taken.
+  ClientStep on_client_bytes(std::string_view in, Outbox& to_server, Outbox& to_client);
+  ServerStep on_server_bytes(std::string_view in, Outbox& to_server, Outbox& to_client);
+
+  // The session gets a link at rest; what has to be set there first is sent.
+  void take_link(LinkState& link, Outbox& to_server);
+  // Gives it back; only when ServerStep said free, or when the link died.
+  void leave_link();
+  // The link died: `why` is what is known of it.
+  LinkLoss lose_link(const Error& why, Outbox& to_client);
+  // Runs a batch that lose_link() returned, on the link just taken.
+  void run_again(Replay replay, Outbox& to_server);
+  // The session's next statement cannot have a link: it fails with `why`. `in` is what on_client_bytes did
+  // not take; returns how much of it is used up.
+  size_t refuse(std::string_view in, const Error& why, Outbox& to_client);
+  // Gives a batch up that could not be run again.
+  void fail_replay(const Replay& replay, const Error& why, Outbox& to_client);
+
+  LinkState* link() const { return link_; }
+  bool pinned() const { return pins_ != 0; }
+  // Comma-separated words, for SHOW CLIENTS; empty when not pinned.
+  std::string pin_reasons() const;
+  // The session holds its link for as long as it lives (pool_mode = session, replication).
+  void keep_link_forever() { keeps_link_ = true; }
+  bool keeps_link() const { return keeps_link_; }
+  // A statement of the session left something on the link that nobody declared (kLeavesDoubt).
+  bool leaves_doubt() const { return leaves_doubt_; }
+
+  const Settings& settings() const { return settings_; }
+  size_t prepared_statements() const { return names_ ? names_->size() : 0; }
+  // The client is in the middle of a message whose end has not come.
+  bool in_message() const { return body_left_ > 0; }
+  DatabaseScope& scope() const { return *scope_; }
+
+ private:
+  // What became of one message of the client.
+  enum class Outcome : uint8_t { Taken, NeedMore, NeedLink, Violation, Terminate };
+
+  struct Message {
+    Frame frame;
+    std::string_view front;  // of the frame, header included, as far as it has come
+    bool whole() const { return front.size() == frame.total_bytes(); }
+    std::string_view body() const { return front.substr(kFrameHeaderBytes); }
+  };
+
+  Outcome on_message(const Message& message, Outbox& to_server, Outbox& to_client);
+  Outcome on_query(const Message& message, Outbox& to_server, Outbox& to_client);
+  Outcome on_parse(const Message& message, Outbox& to_server, Outbox& to_client);
+  Outcome on_long_parse(const Message& message, Outbox& to_server);
+  Outcome on_bind(const Message& message, Outbox& to_server);
+  Outcome on_describe(const Message& message, Outbox& to_server);
+  Outcome on_close(const Message& message, Outbox& to_server, Outbox& to_client);
+  Outcome on_sync(const Message& message, Outbox& to_server, Outbox& to_client);
+  Outcome on_copy(const Message& message, Outbox& to_server);
+  Outcome on_function_call(const Message& message, Outbox& to_server);
+  // link_loss.cc
+  Outcome on_message_without_server(const Message& message, Outbox& to_client);
+  Outcome fail_message(const Message& message, bool to_sync, Outbox& to_client);
+  void end_failed_block(Outbox& to_client);
+  void tell_lost(const Error& why, Outbox& to_client);
+
+  // Sends a message as it came (as much of it as is there; the rest streams after it).
+  // `unnamed`: the statement that the link's unnamed one has to be for this.
+  void forward(const Message& message, OwedAnswer owed, Outbox& to_server, StatementRef unnamed = nullptr);
+  void discard(const Message& message);
+  void stream_rest(const Message& message, bool forwarded);
+  void owe(OwedAnswer owed);
+  void record(const OwedAnswer& owed, StatementRef needs, bool raw_unnamed, std::string_view front,
+              std::string_view rest = {});
+  void begin_batch();
+
+  bool conforming_strings() const { return (*settings_)[Tracked::StandardConformingStrings] != "off"; }
+  StatementRef statement_of(std::string_view text, std::string_view types, uint32_t* uses);
+  // Makes sure that the link holds `statement` under its server name.
+  void ensure_prepared(const StatementRef& statement, Outbox& to_server);
+  void send_parse(const StatementRef& statement, Delivery delivery, uint8_t name_changes, Outbox& to_server);
+  // The same for a statement that stays the unnamed one.
+  void ensure_unnamed(const StatementRef& statement, Outbox& to_server);
+  // The client uses an unnamed statement that it does not have: nor may it find somebody else's.
+  void hide_unnamed(Outbox& to_server);
+  void make_room_for_statement(Outbox& to_server);
+  void send_duplicate_name_error(std::string_view name, Outbox& to_server);
+  std::string_view deallocate_stand_in(Outbox& to_server);
+  VirtualStatements& names();
+  // Pins, doubts, and what the statement's OwedAnswer has to carry.
+  uint8_t note_effects(const sql::StatementFacts& facts);
+
+  // answer_relay.cc
+  struct Relaying;
+  bool on_answer(Relaying& relaying, const Frame& frame, std::string_view front);
+  void complete_front(Relaying& relaying);
+  void invent_answers(Outbox& to_client);
+  bool on_error(Relaying& relaying, const Frame& frame, std::string_view front);
+  void skip_to_sync();
+  void pass_invented(Relaying& relaying);
+  void settle(const OwedAnswer& answered, bool happened);
+  void on_ready(Relaying& relaying, TransactionStatus status);
+  void on_parameter(Relaying& relaying, const ParameterStatus& parameter);
+  bool heal(const ErrorFields& fields);
+  void send_healed(Outbox& to_server);
+  void restore_login_settings(Outbox& to_client);
+
+  SessionContext* context_;
+  DatabaseScope* scope_;
+  LinkState* link_ = nullptr;
+  std::unique_ptr<VirtualStatements> names_;  // made when first needed
+  Settings settings_;
+  Settings login_settings_;
+  uint64_t pins_ = 0;
+  uint32_t body_left_ = 0;       // bytes of the client's current message that have not come
+  bool body_forwarded_ = false;  // and whether they go to the link
+  bool keeps_link_ = false;
+  bool leaves_doubt_ = false;
+  bool unnamed_is_shared_ = false;     // the unnamed statement is held by links under its server name
+  bool discards_names_ = false;        // DISCARD ALL or DEALLOCATE ALL is under way
+  uint8_t portal_effects_ = 0;         // of OwedEffect: of what was bound since the last Sync
+  bool ends_failed_block_ = false;     // the statement bound in a failed block is ROLLBACK or COMMIT
+  bool failed_block_ = false;          // the link died inside a transaction: 25P02 until the client ends it
+  std::unique_ptr<Error> failed_why_;  // told once, by the first statement after that
+  bool skips_to_sync_ = false;  // without a link: an error was sent, the rest of the batch is passed over
+};
+
+}  // namespace sportello::proxy

@@ -1,0 +1,537 @@
+#include "proxy/session/client_startup.h"
+
+#include <pwd.h>
+
+#include <algorithm>
+
+#include "protocol/backend_messages.h"
+#include "protocol/error_response.h"
+#include "protocol/frame_decoder.h"
+#include "protocol/invariant.h"
+#include "protocol/sqlstate.h"
+#include "proxy/log.h"
+#include "proxy/session/client_connection.h"
+#include "proxy/worker.h"
+#include "proxy/worker_group.h"
+
+namespace sportello::proxy {
+namespace {
+
+// The first byte of a TLS record that carries a handshake: a client that does not ask first (direct TLS).
+constexpr char kTlsHandshakeRecord = 0x16;
+constexpr size_t kMaxStartupKnown = 1000;  // remembered sets of startup parameters, a pool
+
+AuthMethod method_of(conf::HbaMethod method) {
+  switch (method) {
+    case conf::HbaMethod::Trust:
+      return AuthMethod::Trust;
+    case conf::HbaMethod::Reject:
+      return AuthMethod::Reject;
+    case conf::HbaMethod::Password:
+      return AuthMethod::Password;
+    case conf::HbaMethod::Md5:
+      return AuthMethod::Md5;
+    case conf::HbaMethod::ScramSha256:
+      return AuthMethod::ScramSha256;
+    case conf::HbaMethod::Cert:
+      return AuthMethod::Cert;
+    case conf::HbaMethod::Peer:
+      return AuthMethod::Peer;
+  }
+  return AuthMethod::Reject;
+}
+
+AuthMethod method_of(conf::AuthType type) {
+  switch (type) {
+    case conf::AuthType::Trust:
+    case conf::AuthType::Any:
+      return AuthMethod::Trust;
+    case conf::AuthType::Password:
+      return AuthMethod::Password;
+    case conf::AuthType::Md5:
+      return AuthMethod::Md5;
+    case conf::AuthType::ScramSha256:
+    case conf::AuthType::Hba:
+      return AuthMethod::ScramSha256;
+    case conf::AuthType::Cert:
+      return AuthMethod::Cert;
+    case conf::AuthType::Peer:
+      return AuthMethod::Peer;
+  }
+  return AuthMethod::Reject;
+}
+
+bool needs_secret(AuthMethod method) {
+  return method == AuthMethod::Password || method == AuthMethod::Md5 || method == AuthMethod::ScramSha256;
+}
+
+std::string os_user_name(uint32_t uid) {
+  passwd entry{};
+  passwd* found = nullptr;
+  std::array<char, 4096> buffer;
+  return getpwuid_r(uid, &entry, buffer.data(), buffer.size(), &found) == 0 && found != nullptr
+             ? found->pw_name
+             : "";
+}
+
+// As a server would report it for what the client wrote, where that is certain; anything else it has to be
+// asked.
+bool is_same_value(Tracked parameter, std::string_view wanted, const std::string& in_force) {
+  if (same_setting_name(wanted, in_force)) {
+    return true;
+  }
+  if (parameter == Tracked::ClientEncoding && in_force == "UTF8") {
+    return same_setting_name(wanted, "utf-8") || same_setting_name(wanted, "unicode");
+  }
+  if (parameter == Tracked::DateStyle) {
+    return same_setting_name(wanted, in_force.substr(0, in_force.find(',')));
+  }
+  return false;
+}
+
+}  // namespace
+
+ClientStartup::ClientStartup(Worker& worker, ClientConnection& connection)
+    : worker_(&worker), connection_(&connection), config_(worker.config()), begun_at_(worker.now()) {}
+
+bool ClientStartup::refuse(std::string_view sqlstate, std::string message) {
+  connection_->close_with({sqlstate, std::move(message)}, CloseReason::LoginFailed);
+  return false;
+}
+
+bool ClientStartup::on_bytes(std::string_view bytes) {
+  input_.append(bytes);
+  while (state_ == State::Packet && !input_.empty()) {
+    if (input_[0] == kTlsHandshakeRecord && connection_->tls() == nullptr) {
+      const std::string received = std::move(input_);
+      input_.clear();
+      return begin_direct_tls(received);
+    }
+    StartupDecoded decoded = decode_startup_packet(input_);
+    if (decoded.status == StartupStatus::NeedMore) {
+      return true;
+    }
+    if (decoded.status == StartupStatus::Malformed) {
+      return refuse(decoded.error.sqlstate, decoded.error.message);
+    }
+    const std::string taken = input_.substr(0, decoded.taken_bytes);
+    const std::string rest = input_.substr(decoded.taken_bytes);
+    // A cancel request's key is a view of the input.
+    if (const auto* cancel = std::get_if<CancelRequest>(&decoded.packet)) {
+      worker_->group().cancel(cancel->process_id, cancel->secret_key);
+      connection_->close(CloseReason::ClientTerminated);
+      return false;
+    }
+    input_ = rest;
+    if (!on_packet(std::move(decoded.packet), input_)) {
+      return false;
+    }
+  }
+  if (state_ == State::Exchange) {
+    return on_exchange_bytes();
+  }
+  if (input_.size() > kMaxStartupBytes) {
+    return refuse(sqlstate::kProtocolViolation, "too many bytes before the end of the login");
+  }
+  return true;
+}
+
+bool ClientStartup::on_packet(StartupPacket packet, std::string_view rest) {
+  const bool is_tls = std::holds_alternative<SslRequest>(packet);
+  if (is_tls || std::holds_alternative<GssEncRequest>(packet)) {
+    bool& asked = is_tls ? asked_tls_ : asked_gss_;
+    if (asked || connection_->tls() != nullptr) {
+      return refuse(sqlstate::kProtocolViolation, "encryption was asked for twice");
+    }
+    asked = true;
+    const bool yes = is_tls && config_->client_tls != nullptr && !connection_->address().is_local;
+    if (yes && !rest.empty()) {
+      // They came in the clear and would be taken for the client's (CVE-2021-23214).
+      return refuse(sqlstate::kProtocolViolation, "received unencrypted data after SSL request");
+    }
+    connection_->transport_.write(yes ? "S" : "N");
+    if (yes) {
+      state_ = State::TlsHandshake;
+      if (!connection_->transport_.start_tls(tls::TlsSession::accept(config_->client_tls))) {
+        connection_->close(CloseReason::ProtocolViolation);
+        return false;
+      }
+    }
+    return true;
+  }
+  return on_startup_message(std::get<StartupMessage>(std::move(packet)));
+}
+
+bool ClientStartup::begin_direct_tls(std::string_view bytes) {
+  if (config_->client_tls == nullptr) {
+    return refuse(sqlstate::kProtocolViolation, "TLS is not enabled here");
+  }
+  state_ = State::TlsHandshake;
+  asked_tls_ = true;
+  direct_tls_ = true;
+  if (!connection_->transport_.start_tls(tls::TlsSession::accept(config_->client_tls), bytes)) {
+    connection_->close(CloseReason::ProtocolViolation);
+    return false;
+  }
+  if (connection_->tls()->is_established()) {
+    return on_handshake_done();
+  }
+  return true;
+}
+
+bool ClientStartup::on_handshake_done() {
+  if (state_ != State::TlsHandshake) {
+    return true;
+  }
+  state_ = State::Packet;
+  if (direct_tls_ && connection_->tls()->alpn() != tls::kAlpnPostgresql) {
+    return refuse(sqlstate::kProtocolViolation,
+                  "received direct SSL connection request without ALPN protocol negotiation extension");
+  }
+  return true;
+}
+
+bool ClientStartup::on_startup_message(StartupMessage message) {
+  message_ = std::move(message);
+  protocol_ = std::min(message_.protocol, kProtocol32);
+  user_ = message_.parameter("user");
+  database_ = message_.parameter("database");
+  if (user_.empty()) {
+    return refuse(sqlstate::kInvalidAuthorization, "no PostgreSQL user name specified in startup packet");
+  }
+  if (database_.empty()) {
+    database_ = user_;
+  }
+  std::string out;
+  if (message_.protocol > kProtocol32 || !message_.protocol_options.empty()) {
+    append_negotiate_protocol_version(out, std::min(message_.protocol & 0xffffU, 2U),
+                                      message_.protocol_options);
+    connection_->transport_.write(out);
+  }
+  const bool tls_required =
+      config_->client_tls != nullptr && config_->conf.client_tls.sslmode >= conf::SslMode::Require;
+  if (tls_required && connection_->tls() == nullptr && !connection_->address().is_local) {
+    return refuse(sqlstate::kInvalidAuthorization, "SSL required");
+  }
+  if (worker_->group().is_draining()) {
+    return refuse(sqlstate::kCannotConnectNow, "the database system is shutting down");
+  }
+  is_admin_ = is_admin_database(database_);
+  const std::string_view replication = message_.parameter("replication");
+  if (!replication.empty() && replication != "false" && replication != "off" && replication != "no" &&
+      replication != "0") {
+    return refuse(sqlstate::kFeatureNotSupported, "replication connections are not allowed here");
+  }
+  return choose_method();
+}
+
+std::optional<AuthMethod> ClientStartup::method_for(bool* hba_rejected) {
+  *hba_rejected = false;
+  if (config_->conf.auth_type != conf::AuthType::Hba || !config_->hba) {
+    return method_of(config_->conf.auth_type);
+  }
+  const ClientAddress& address = connection_->address();
+  const conf::HbaRule* rule = config_->hba->match({.is_local = address.is_local,
+                                                   .is_tls = connection_->tls() != nullptr,
+                                                   .address = address.address,
+                                                   .database = database_,
+                                                   .user = user_,
+                                                   .replication = false});
+  if (rule == nullptr) {
+    return std::nullopt;
+  }
+  *hba_rejected = rule->method == conf::HbaMethod::Reject;
+  hba_rule_ = rule;
+  return method_of(rule->method);
+}
+
+bool ClientStartup::choose_method() {
+  bool rejected = false;
+  const auto method = method_for(&rejected);
+  if (!method || rejected) {
+    return refuse(sqlstate::kInvalidAuthorization,
+                  std::string(rejected ? "pg_hba.conf rejects connection" : "no pg_hba.conf entry") +
+                      " for host \"" + connection_->address().host() + "\", user \"" + user_ +
+                      "\", database \"" + database_ + "\", " +
+                      (connection_->tls() != nullptr ? "SSL encryption" : "no encryption"));
+  }
+  method_ = *method;
+  if (is_admin_ && (method_ == AuthMethod::Trust) && !connection_->address().is_local &&
+      config_->conf.auth_type != conf::AuthType::Trust && config_->conf.auth_type != conf::AuthType::Any) {
+    // A trust rule written for applications does not open the console.
+    method_ = AuthMethod::ScramSha256;
+  }
+  if (!needs_secret(method_)) {
+    return begin_exchange({});
+  }
+  const auto known = config_->secrets.find(user_);
+  if (known != config_->secrets.end()) {
+    return begin_exchange({.known = true, .secret = known->second});
+  }
+  state_ = State::Secret;
+  if (!is_admin_ && worker_->group().look_up_secret(*worker_, *connection_, database_, user_)) {
+    return true;  // secret_found() goes on
+  }
+  return begin_exchange({});
+}
+
+bool ClientStartup::secret_found(const SecretLookup& found) {
+  if (state_ != State::Secret) {
+    return true;
+  }
+  if (found.failed) {
+    return refuse(sqlstate::kCannotConnectNow, "the user could not be looked up: " + found.why);
+  }
+  return begin_exchange(found);
+}
+
+bool ClientStartup::begin_exchange(const SecretLookup& found) {
+  ClientLoginRequest request;
+  request.user = user_;
+  request.method = method_;
+  if (found.known) {
+    request.secret = auth::parse_stored_secret(found.secret);
+    stored_secret_ = found.secret;
+  }
+  request.is_expired = found.expired;
+  const tls::TlsSession* tls = connection_->tls();
+  if (method_ == AuthMethod::Cert) {
+    const std::string name = tls != nullptr && tls->has_verified_peer() ? tls->peer_common_name() : "";
+    request.identity_matches = !name.empty() && config_->identity_matches(hba_rule_, name, user_);
+  } else if (method_ == AuthMethod::Peer) {
+    const std::string name =
+        connection_->address().is_local ? os_user_name(connection_->address().peer_uid) : "";
+    request.identity_matches = !name.empty() && config_->identity_matches(hba_rule_, name, user_);
+  }
+  request.allows_clear_text =
+      tls != nullptr || connection_->address().is_local || config_->conf.password_plaintext_allowed;
+  request.end_point_hash = tls != nullptr ? tls->end_point_hash() : "";
+  login_ = std::make_unique<ClientLogin>(std::move(request), worker_->verifiers());
+  state_ = State::Exchange;
+  std::string out;
+  const LoginProgress progress = login_->start(out);
+  if (progress == LoginProgress::Done) {
+    early_ = std::move(out);
+    return authenticated();
+  }
+  connection_->transport_.write(out);
+  if (progress == LoginProgress::Failed) {
+    connection_->log_login_failure(login_->error().message, login_->log_detail());
+    connection_->close(CloseReason::LoginFailed);
+    return false;
+  }
+  return on_exchange_bytes();
+}
+
+bool ClientStartup::on_exchange_bytes() {
+  while (state_ == State::Exchange && !input_.empty()) {
+    WholeFrame frame;
+    const FrameStatus status = take_whole_frame(input_, login_->max_message_length(), frame);
+    if (status == FrameStatus::NeedMore) {
+      return true;
+    }
+    if (status == FrameStatus::Malformed || frame.type != 'p') {
+      return refuse(sqlstate::kProtocolViolation, "expected password response");
+    }
+    std::string out;
+    const LoginProgress progress = login_->receive(frame.type, frame.body, out);
+    input_.erase(0, frame.total_bytes);
+    if (progress == LoginProgress::Done) {
+      early_ = std::move(out);
+      return authenticated();
+    }
+    connection_->transport_.write(out);
+    if (progress == LoginProgress::Failed) {
+      connection_->log_login_failure(login_->error().message, login_->log_detail());
+      connection_->close(CloseReason::LoginFailed);
+      return false;
+    }
+  }
+  return true;
+}
+
+bool ClientStartup::authenticated() {
+  authenticated_ = true;
+  state_ = State::Link;
+  worker_->group().login_ended();
+  if (!input_.empty()) {
+    connection_->keep_early_bytes(std::move(input_));
+    input_.clear();
+  }
+  if (is_admin_) {
+    if (!config_->is_admin(user_) && !config_->is_stats_user(user_)) {
+      return refuse(sqlstate::kInsufficientPrivilege, "user \"" + user_ + "\" may not use the admin console");
+    }
+    return connection_->startup_done();
+  }
+  const conf::Database* entry = config_->database(database_);
+  if (entry == nullptr) {
+    return refuse(sqlstate::kInvalidCatalogName, "database \"" + database_ + "\" does not exist");
+  }
+  pool_ = worker_->group().pool(*config_, database_, user_);
+  if (pool_->database->disabled.load()) {
+    return refuse(sqlstate::kCannotConnectNow, "database \"" + database_ + "\" is disabled");
+  }
+  const int database_limit =
+      entry->max_db_client_connections.value_or(config_->conf.max_db_client_connections);
+  const conf::User* user_entry = config_->user(user_);
+  const int user_limit = user_entry != nullptr && user_entry->max_user_client_connections
+                             ? *user_entry->max_user_client_connections
+                             : config_->conf.max_user_client_connections;
+  if (!pool_->database->clients.take(database_limit)) {
+    return refuse(sqlstate::kTooManyConnections,
+                  "sorry, too many clients already for database \"" + database_ + "\"");
+  }
+  if (!pool_->user->clients.take(user_limit)) {
+    pool_->database->clients.give_back();
+    return refuse(sqlstate::kTooManyConnections,
+                  "sorry, too many clients already for user \"" + user_ + "\"");
+  }
+  connection_->counted_in(pool_);
+  {
+    const std::lock_guard lock(pool_->mutex);
+    if (pool_->secret == nullptr || pool_->secret->secret != stored_secret_ ||
+        (!pool_->secret->client_keys && login_->scram_keys())) {
+      auto secret = std::make_shared<PoolSecret>();
+      secret->secret = stored_secret_;
+      secret->client_keys = login_->scram_keys();
+      pool_->secret = std::move(secret);
+    }
+  }
+  login_.reset();
+  return take_startup_parameters() && connection_->startup_done();
+}
+
+bool ClientStartup::take_startup_parameters() {
+  const auto& ignored = config_->conf.ignore_startup_parameters;
+  const auto is_ignored = [&](std::string_view name) {
+    return std::any_of(ignored.begin(), ignored.end(),
+                       [&](const std::string& each) { return same_setting_name(each, name); });
+  };
+  StartupSettings asked;
+  for (auto& [name, value] : message_.parameters) {
+    if (name == "user" || name == "database" || name == "replication" || is_ignored(name)) {
+      continue;
+    }
+    if (name != "options") {
+      asked.emplace_back(name, value);
+      continue;
+    }
+    auto options = parse_startup_options(value);
+    if (!options) {
+      return refuse(
+          sqlstate::kFeatureNotSupported,
+          "unsupported startup parameter in options: only -c name=value and --name=value are known");
+    }
+    for (auto& option : *options) {
+      if (!is_ignored(option.first)) {
+        asked.push_back(std::move(option));
+      }
+    }
+  }
+  for (auto& [name, value] : asked) {
+    if (const auto tracked = find_tracked(name)) {
+      wanted_.tracked[static_cast<size_t>(*tracked)] =
+          *tracked == Tracked::ApplicationName ? clean_application_name(value) : value;
+      continue;
+    }
+    std::erase_if(wanted_.startup,
+                  [&](const auto& earlier) { return same_setting_name(earlier.first, name); });
+    wanted_.startup.emplace_back(std::move(name), std::move(value));
+  }
+  if (config_->conf.application_name_add_host) {
+    std::string& name = wanted_.tracked[static_cast<size_t>(Tracked::ApplicationName)];
+    name = clean_application_name(name + " - " + connection_->address().to_string());
+  }
+  message_.parameters.clear();
+  return true;
+}
+
+std::string ClientStartup::settings_key() const {
+  std::string key;
+  for (size_t i = 0; i < kTrackedCount; i++) {
+    if (static_cast<Tracked>(i) != Tracked::ApplicationName) {
+      key.append(wanted_.tracked[i]).push_back('\0');
+    }
+  }
+  for (const auto& [name, value] : wanted_.startup) {
+    key.append(name).push_back('\0');
+    key.append(value).push_back('\0');
+  }
+  return key;
+}
+
+ClientStartup::Readiness ClientStartup::settle_settings() {
+  std::shared_ptr<const Welcome> welcome;
+  Settings known;
+  {
+    const std::lock_guard lock(pool_->mutex);
+    welcome = pool_->welcome;
+    const auto found = pool_->startup_known.find(settings_key());
+    if (found != pool_->startup_known.end()) {
+      known = found->second;
+    }
+  }
+  if (welcome == nullptr) {
+    settings_sql_.clear();
+    return Readiness::NeedsLink;
+  }
+  const std::string& application = wanted_[Tracked::ApplicationName];
+  if (known == nullptr) {
+    bool certain = wanted_.startup.empty();
+    for (size_t i = 0; i < kTrackedCount; i++) {
+      const auto parameter = static_cast<Tracked>(i);
+      certain = certain && (wanted_.tracked[i].empty() || parameter == Tracked::ApplicationName ||
+                            is_same_value(parameter, wanted_.tracked[i], welcome->settings->tracked[i]));
+    }
+    if (!certain) {
+      SettingsValues target = *welcome->settings;
+      target.startup = wanted_.startup;
+      for (size_t i = 0; i < kTrackedCount; i++) {
+        if (!wanted_.tracked[i].empty() && static_cast<Tracked>(i) != Tracked::ApplicationName) {
+          target.tracked[i] = wanted_.tracked[i];
+        }
+      }
+      SettingsValues none;
+      none.tracked = welcome->settings->tracked;
+      settings_sql_ = settings_switch(none, target);
+      return Readiness::NeedsLink;
+    }
+    known = welcome->settings;
+  }
+  settings_ = application.empty() ? known : with_tracked(known, Tracked::ApplicationName, application);
+  return Readiness::Ready;
+}
+
+void ClientStartup::settings_known(Settings settings) {
+  SettingsValues values = *settings;
+  values.startup = wanted_.startup;
+  {
+    const std::lock_guard lock(pool_->mutex);
+    if (pool_->welcome != nullptr) {
+      values.tracked[static_cast<size_t>(Tracked::ApplicationName)] =
+          (*pool_->welcome->settings)[Tracked::ApplicationName];
+    }
+    if (pool_->startup_known.size() >= kMaxStartupKnown) {
+      pool_->startup_known.clear();
+    }
+    pool_->startup_known[settings_key()] = intern_settings(values);
+  }
+}
+
+void ClientStartup::append_welcome(std::string& out, uint32_t process_id, const std::string& cancel_key) {
+  out += early_;
+  std::shared_ptr<const Welcome> welcome;
+  {
+    const std::lock_guard lock(pool_->mutex);
+    welcome = pool_->welcome;
+  }
+  for (const auto& [name, value] : welcome->parameters) {
+    const auto tracked = find_tracked(name);
+    append_parameter_status(out, name, tracked ? settings_->tracked[static_cast<size_t>(*tracked)] : value);
+  }
+  append_backend_key_data(out, process_id, cancel_key);
+  append_ready_for_query(out, TransactionStatus::Idle);
+}
+
+}  // namespace sportello::proxy

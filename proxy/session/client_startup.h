@@ -1,0 +1,109 @@
+// A client's way from its first byte to the end of its login: TLS, StartupMessage, who it is and whether it
+// may come in, and what its startup parameters ask for. Before that is over it can make us hold
+// kMaxStartupBytes and one small message, for client_login_timeout at most.
+//
+//   Packet ─▶ (TlsHandshake ─▶ Packet)* ─▶ Secret ─▶ Exchange ─▶ Link ─▶ done
+//
+// Link: a server has to be asked (for the parameters it reports, or whether it takes the client's). Destroyed
+// when the login is over. protocol-flow.html#PROTOCOL-FLOW-START-UP.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "protocol/result.h"
+#include "protocol/startup_messages.h"
+#include "proxy/client_address.h"
+#include "proxy/pool/own_query.h"
+#include "proxy/pool/pool_runtime.h"
+#include "proxy/runtime_config.h"
+#include "proxy/session/client_login.h"
+
+namespace sportello::proxy {
+
+class ClientConnection;
+class Worker;
+
+// What the userlist or auth_query knows of a user.
+struct SecretLookup {
+  bool failed = false;  // it could not be asked
+  bool known = false;
+  bool expired = false;  // VALID UNTIL has passed
+  std::string secret;
+  std::string why;  // when failed
+};
+
+class ClientStartup {
+ public:
+  ClientStartup(Worker& worker, ClientConnection& connection);
+
+  // Takes what it can of `bytes`; false: the connection was closed.
+  bool on_bytes(std::string_view bytes);
+  bool on_handshake_done();
+  bool secret_found(const SecretLookup& found);
+
+  // After authentication: what the session's settings are, or nothing if a server has to be asked.
+  enum class Readiness : uint8_t { Ready, NeedsLink, Failed };
+  Readiness settle_settings();
+  // A server was asked; `settings` are those in force on it now.
+  void settings_known(Settings settings);
+  const std::string& settings_sql() const { return settings_sql_; }
+  // Appends all that comes after the authentication, up to ReadyForQuery.
+  void append_welcome(std::string& out, uint32_t process_id, const std::string& cancel_key);
+
+  const std::string& user() const { return user_; }
+  const std::string& database() const { return database_; }
+  const std::shared_ptr<PoolRuntime>& pool() const { return pool_; }
+  const Settings& settings() const { return settings_; }
+  bool is_authenticated() const { return authenticated_; }
+  bool is_admin() const { return is_admin_; }
+  // What the authentication ended with (AuthenticationOk, SCRAM's last message); sent with the welcome.
+  const std::string& authentication_end() const { return early_; }
+  bool is_waiting_for_secret() const { return state_ == State::Secret; }
+  uint32_t protocol() const { return protocol_; }
+  TimePoint begun_at() const { return begun_at_; }
+
+ private:
+  enum class State : uint8_t { Packet, TlsHandshake, Secret, Exchange, Link };
+
+  bool on_packet(StartupPacket packet, std::string_view rest);
+  bool on_startup_message(StartupMessage message);
+  bool begin_direct_tls(std::string_view bytes);
+  bool choose_method();
+  bool begin_exchange(const SecretLookup& found);
+  bool on_exchange_bytes();
+  bool authenticated();
+  bool refuse(std::string_view sqlstate, std::string message);
+  std::optional<AuthMethod> method_for(bool* hba_rejected);
+  bool take_startup_parameters();
+  std::string settings_key() const;
+
+  Worker* worker_;
+  ClientConnection* connection_;
+  RuntimeConfigRef config_;  // that of the moment it began
+  State state_ = State::Packet;
+  TimePoint begun_at_{};
+  std::string input_;
+  bool asked_tls_ = false;
+  bool asked_gss_ = false;
+  bool authenticated_ = false;
+  bool is_admin_ = false;
+  uint32_t protocol_ = 0;
+  StartupMessage message_;
+  std::string user_;
+  std::string database_;
+  AuthMethod method_ = AuthMethod::Reject;
+  std::unique_ptr<ClientLogin> login_;
+  std::string stored_secret_;
+  const conf::HbaRule* hba_rule_ = nullptr;  // of config_
+  std::string early_;
+  bool direct_tls_ = false;
+  std::shared_ptr<PoolRuntime> pool_;
+  SettingsValues wanted_;  // tracked: only those the client gave
+  std::string settings_sql_;
+  Settings settings_;
+};
+
+}  // namespace sportello::proxy

@@ -1,0 +1,234 @@
+// The third part of ClientSession: its link died. What is told to the client, what may be run again, and how
+// a session whose transaction went with the link behaves until the client ends that transaction (the design's
+// table of failures: an ERROR, never FATAL; nothing that may have written is sent twice).
+#include "protocol/error_response.h"
+#include "protocol/frontend_messages.h"
+#include "protocol/invariant.h"
+#include "proxy/session/client_session.h"
+
+namespace sportello::proxy {
+namespace {
+
+Error failed_block_error() {
+  return {sqlstate::kInFailedTransaction,
+          "current transaction is aborted, commands ignored until end of transaction block"};
+}
+
+bool ends_block(const sql::StatementFacts& facts) {
+  return !facts.multi && !facts.chain &&
+         (facts.kind == sql::StatementKind::Rollback || facts.kind == sql::StatementKind::Commit);
+}
+
+}  // namespace
+
+LinkLoss ClientSession::lose_link(const Error& why, Outbox& to_client) {
+  invariant(link_ != nullptr, "only a link that is held is lost");
+  LinkLoss loss;
+  LinkState& link = *link_;
+  const bool cut = link.body_left > 0 && link.body_forwarded;
+  const bool state_lost = pins_ != 0 || keeps_link_;
+  if (link.replay.usable && link.replay.complete && link.replay.only_reads && !link.replay.healing &&
+      !state_lost && link.status == TransactionStatus::Idle) {
+    loss.again = std::move(link.replay);
+    link.replay.drop();
+  } else if (cut || state_lost) {
+    // Half a message cannot be taken back, and session state cannot be had again: the session ends with its
+    // link.
+    loss.session_ends = true;
+  } else {
+    tell_lost(why, to_client);
+  }
+  link_ = nullptr;
+  pins_ = 0;
+  leaves_doubt_ = false;
+  body_forwarded_ = false;
+  return loss;
+}
+
+void ClientSession::tell_lost(const Error& why, Outbox& to_client) {
+  LinkState& link = *link_;
+  bool in_doubt = false;
+  bool asked = false;
+  size_t changes = 0;
+  for (size_t i = 0; i < link.owed.size(); i++) {
+    const OwedAnswer& owed = link.owed[i];
+    const bool commits = owed.has(OwedEffect::Commits);
+    in_doubt =
+        in_doubt || commits || (link.status == TransactionStatus::Idle && owed.has(OwedEffect::MayWrite));
+    asked = asked || owed.delivery != Delivery::Swallow;
+    changes += owed.name_changes;
+  }
+  if (changes > 0) {
+    names().undo(changes);
+  }
+  const bool in_block = link.status != TransactionStatus::Idle && !in_doubt;
+  Error error{in_doubt ? sqlstate::kTransactionResolutionUnknown : sqlstate::kConnectionFailure,
+              in_doubt ? "server connection lost: the outcome of the transaction is unknown"
+                       : "server connection lost",
+              why.message};
+  failed_block_ = in_block;
+  if (!asked && !link.unsynced) {
+    if (in_block) {
+      failed_why_ = std::make_unique<Error>(std::move(error));
+    }
+    return;
+  }
+  const TransactionStatus status = in_block ? TransactionStatus::Failed : TransactionStatus::Idle;
+  std::string& out = to_client.own();
+  bool batch_failed = link.skips_to_sync;
+  bool batch_open = link.unsynced;
+  for (size_t i = 0; i < link.owed.size(); i++) {
+    const OwedAnswer& owed = link.owed[i];
+    if (owed.delivery == Delivery::Swallow || owed.request == Request::CopyEnd) {
+      continue;
+    }
+    if (owed.request != Request::Sync && !batch_failed && !owed.failed) {
+      append_error_response(out, Severity::Error, error);
+      batch_failed = true;
+    }
+    if (owed.request == Request::Sync || owed.request == Request::Query ||
+        owed.request == Request::FunctionCall) {
+      append_ready_for_query(out, status);
+      batch_failed = false;
+    }
+  }
+  if (batch_open) {
+    if (!batch_failed) {
+      append_error_response(out, Severity::Error, error);
+    }
+    skips_to_sync_ = true;
+  }
+}
+
+void ClientSession::fail_replay(const Replay& replay, const Error& why, Outbox& to_client) {
+  size_t changes = 0;
+  for (size_t i = replay.answered; i < replay.parts.size(); i++) {
+    changes += replay.parts[i].owed.name_changes;
+  }
+  if (changes > 0) {
+    names().undo(changes);
+  }
+  append_error_response(to_client.own(), Severity::Error, why);
+  append_ready_for_query(to_client.own(), TransactionStatus::Idle);
+}
+
+size_t ClientSession::refuse(std::string_view in, const Error& why, Outbox& to_client) {
+  Frame frame{};
+  if (peek_frame(in, frame) != FrameStatus::Header) {
+    return 0;
+  }
+  append_error_response(to_client.own(), Severity::Error, why);
+  if (frame.type != frontend::kQuery && frame.type != frontend::kFunctionCall) {
+    skips_to_sync_ = true;
+    return 0;
+  }
+  append_ready_for_query(to_client.own(), TransactionStatus::Idle);
+  const Message message{frame, in.substr(0, frame.total_bytes())};
+  discard(message);
+  return message.front.size();
+}
+
+// ---- Until the client ends the transaction that was lost ----
+
+ClientSession::Outcome ClientSession::fail_message(const Message& message, bool to_sync, Outbox& to_client) {
+  append_error_response(to_client.own(), Severity::Error, failed_why_ ? *failed_why_ : failed_block_error());
+  failed_why_.reset();
+  if (to_sync) {
+    skips_to_sync_ = true;
+  } else {
+    append_ready_for_query(to_client.own(), TransactionStatus::Failed);
+  }
+  discard(message);
+  return Outcome::Taken;
+}
+
+ClientSession::Outcome ClientSession::on_message_without_server(const Message& message, Outbox& to_client) {
+  using namespace frontend;
+  std::string& out = to_client.own();
+  if (message.frame.type == kTerminate) {
+    return Outcome::Terminate;
+  }
+  if (message.frame.type == kSync) {
+    if (!message.whole()) {
+      return Outcome::NeedMore;
+    }
+    skips_to_sync_ = false;
+    append_ready_for_query(out, failed_block_ ? TransactionStatus::Failed : TransactionStatus::Idle);
+    return Outcome::Taken;
+  }
+  if (skips_to_sync_) {
+    discard(message);
+    return Outcome::Taken;
+  }
+  const bool inspected = message.frame.length <= context_->inspect_max;
+  if (inspected && !message.whole()) {
+    return Outcome::NeedMore;
+  }
+  switch (message.frame.type) {
+    case kQuery: {
+      const auto text = inspected ? decode_query(message.body()) : std::nullopt;
+      if (!text || !ends_block(*context_->facts->look_up(*text, conforming_strings()))) {
+        return fail_message(message, false, to_client);
+      }
+      end_failed_block(to_client);
+      append_ready_for_query(out, TransactionStatus::Idle);
+      return Outcome::Taken;
+    }
+    case kParse: {
+      const auto parse = inspected ? decode_parse(message.body()) : std::nullopt;
+      uint32_t uses = 0;
+      const StatementRef statement =
+          parse ? statement_of(parse->query, parse->parameter_types, &uses) : nullptr;
+      if (statement == nullptr || !ends_block(*statement->facts)) {
+        return fail_message(message, true, to_client);
+      }
+      names().define(parse->name, statement);
+      names().acknowledge();
+      append_empty(out, backend::kParseComplete);
+      return Outcome::Taken;
+    }
+    case kBind: {
+      const auto prefix = decode_bind_prefix(message.body());
+      const StatementRef statement = prefix && names_ ? names_->find(prefix->statement) : nullptr;
+      if (statement == nullptr || !ends_block(*statement->facts)) {
+        return fail_message(message, true, to_client);
+      }
+      ends_failed_block_ = true;
+      append_empty(out, backend::kBindComplete);
+      discard(message);
+      return Outcome::Taken;
+    }
+    case kDescribe:
+      if (message.body().starts_with('S')) {
+        WireWriter(out).begin(backend::kParameterDescription).u16(0).end();
+      }
+      append_empty(out, backend::kNoData);
+      discard(message);
+      return Outcome::Taken;
+    case kExecute:
+      if (!ends_failed_block_) {
+        return fail_message(message, true, to_client);
+      }
+      end_failed_block(to_client);
+      discard(message);
+      return Outcome::Taken;
+    case kClose:
+      append_empty(out, backend::kCloseComplete);
+      discard(message);
+      return Outcome::Taken;
+    case kFunctionCall:
+      return fail_message(message, false, to_client);
+    default:
+      discard(message);
+      return Outcome::Taken;
+  }
+}
+
+void ClientSession::end_failed_block(Outbox& to_client) {
+  failed_block_ = false;
+  ends_failed_block_ = false;
+  failed_why_.reset();
+  append_command_complete(to_client.own(), "ROLLBACK");
+}
+
+}  // namespace sportello::proxy

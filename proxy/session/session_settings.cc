@@ -1,0 +1,212 @@
+#include "proxy/session/session_settings.h"
+
+#include <strings.h>
+
+#include <algorithm>
+#include <map>
+#include <mutex>
+#include <unordered_map>
+
+#include "protocol/xxhash.h"
+
+namespace sportello::proxy {
+namespace {
+
+constexpr size_t kMaxNameBytes = 63;  // NAMEDATALEN - 1
+
+void append_quoted_value(std::string& out, std::string_view value) {
+  out += " = E'";
+  for (const char c : value) {
+    if (c == '\'' || c == '\\') {
+      out += c;
+    }
+    out += c;
+  }
+  out += '\'';
+}
+
+// A setting's name is one identifier, or two with a dot between them: quoted part by part, so that a hostile
+// name stays a name.
+void append_setting_name(std::string& out, std::string_view name) {
+  out += '"';
+  for (const char c : name) {
+    if (c == '.') {
+      out += "\".\"";
+    } else if (c == '"') {
+      out += "\"\"";
+    } else {
+      out += c;
+    }
+  }
+  out += '"';
+}
+
+void append_set(std::string& out, std::string_view name, std::string_view value) {
+  out += "SET ";
+  append_setting_name(out, name);
+  append_quoted_value(out, value);
+  out += ';';
+}
+
+const std::string* find_startup(const StartupSettings& settings, std::string_view name) {
+  const auto found = std::find_if(settings.begin(), settings.end(), [&](const auto& setting) {
+    return same_setting_name(setting.first, name);
+  });
+  return found == settings.end() ? nullptr : &found->second;
+}
+
+// Everything that tells two values apart, in one string.
+std::string identity(const SettingsValues& values) {
+  std::string id;
+  for (const std::string& value : values.tracked) {
+    id.append(value).push_back('\0');
+  }
+  for (const auto& [name, value] : values.startup) {
+    id.append(name).push_back('\0');
+    id.append(value).push_back('\0');
+  }
+  return id;
+}
+
+uint64_t startup_identity(const StartupSettings& startup) {
+  if (startup.empty()) {
+    return 0;
+  }
+  std::string id;
+  for (const auto& [name, value] : startup) {
+    id.append(name).push_back('\0');
+    id.append(value).push_back('\0');
+  }
+  return hash_bytes(id) | 1U;
+}
+
+struct InternTable {
+  std::mutex mutex;
+  std::unordered_map<std::string, std::weak_ptr<const SettingsValues>> known;
+  size_t sweep_at = 1024;  // entries at which those that nobody holds any more are dropped
+};
+
+InternTable& intern_table() {
+  static InternTable table;
+  return table;
+}
+
+void sweep(InternTable& table) {
+  if (table.known.size() < table.sweep_at) {
+    return;
+  }
+  std::erase_if(table.known, [](const auto& entry) { return entry.second.expired(); });
+  table.sweep_at = std::max<size_t>(1024, table.known.size() * 2);
+}
+
+}  // namespace
+
+bool same_setting_name(std::string_view a, std::string_view b) {
+  return a.size() == b.size() && strncasecmp(a.data(), b.data(), a.size()) == 0;
+}
+
+std::optional<Tracked> find_tracked(std::string_view name) {
+  for (size_t i = 0; i < kTrackedCount; i++) {
+    if (same_setting_name(kTrackedNames[i], name)) {
+      return static_cast<Tracked>(i);
+    }
+  }
+  return std::nullopt;
+}
+
+Settings intern_settings(SettingsValues values) {
+  values.startup_id = startup_identity(values.startup);
+  std::string id = identity(values);
+  InternTable& table = intern_table();
+  const std::lock_guard lock(table.mutex);
+  sweep(table);
+  std::weak_ptr<const SettingsValues>& slot = table.known[std::move(id)];
+  Settings settings = slot.lock();
+  if (!settings) {
+    settings = std::make_shared<const SettingsValues>(std::move(values));
+    slot = settings;
+  }
+  return settings;
+}
+
+Settings with_tracked(const Settings& settings, Tracked parameter, std::string_view value) {
+  SettingsValues values = *settings;
+  values.tracked[static_cast<size_t>(parameter)] = value;
+  return intern_settings(std::move(values));
+}
+
+std::string settings_switch(const SettingsValues& from, const SettingsValues& to) {
+  std::string sql;
+  for (const auto& [name, value] : from.startup) {
+    if (find_startup(to.startup, name) == nullptr) {
+      sql += "RESET ";
+      append_setting_name(sql, name);
+      sql += ';';
+    }
+  }
+  for (const auto& [name, value] : to.startup) {
+    const std::string* had = find_startup(from.startup, name);
+    if (had == nullptr || *had != value) {
+      append_set(sql, name, value);
+    }
+  }
+  for (size_t i = 0; i < kTrackedCount; i++) {
+    if (from.tracked[i] != to.tracked[i] && !to.tracked[i].empty()) {
+      append_set(sql, kTrackedNames[i], to.tracked[i]);
+    } else if (from.tracked[i] != to.tracked[i] && kTrackedNames[i] == "application_name") {
+      append_set(sql, kTrackedNames[i], "");
+    }
+  }
+  return sql;
+}
+
+std::optional<StartupSettings> parse_startup_options(std::string_view options) {
+  // Words, as PostgreSQL splits them: white space separates, a backslash takes the next character as it is.
+  std::vector<std::string> words;
+  bool in_word = false;
+  for (size_t i = 0; i < options.size(); i++) {
+    if (options[i] == ' ' || (options[i] >= '\t' && options[i] <= '\r')) {
+      in_word = false;
+      continue;
+    }
+    if (!in_word) {
+      words.emplace_back();
+      in_word = true;
+    }
+    if (options[i] == '\\' && i + 1 < options.size()) {
+      i++;
+    }
+    words.back() += options[i];
+  }
+  StartupSettings settings;
+  for (size_t i = 0; i < words.size(); i++) {
+    std::string assignment;
+    if (words[i] == "-c" && i + 1 < words.size()) {
+      assignment = words[++i];
+    } else if (words[i].starts_with("-c") || words[i].starts_with("--")) {
+      assignment = words[i].substr(2);
+    } else {
+      return std::nullopt;
+    }
+    const size_t equals = assignment.find('=');
+    if (equals == std::string::npos || equals == 0) {
+      return std::nullopt;
+    }
+    std::string name = assignment.substr(0, equals);
+    std::replace(name.begin(), name.end(), '-', '_');
+    settings.emplace_back(std::move(name), assignment.substr(equals + 1));
+  }
+  return settings;
+}
+
+std::string clean_application_name(std::string_view name) {
+  std::string clean(name.substr(0, kMaxNameBytes));
+  for (char& c : clean) {
+    if (c < ' ' || c > '~') {
+      c = '?';
+    }
+  }
+  return clean;
+}
+
+}  // namespace sportello::proxy

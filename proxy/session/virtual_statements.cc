@@ -1,0 +1,69 @@
+#include "proxy/session/virtual_statements.h"
+
+#include "protocol/invariant.h"
+
+namespace sportello::proxy {
+
+StatementRef VirtualStatements::find(std::string_view name) const {
+  const auto found = named_.find(name);
+  return found == named_.end() ? nullptr : found->second;
+}
+
+void VirtualStatements::change(std::string_view name, StatementRef statement) {
+  const auto found = named_.find(name);
+  pending_.push_back({std::string(name), found == named_.end() ? nullptr : found->second});
+  if (statement == nullptr) {
+    if (found != named_.end()) {
+      named_.erase(found);
+    }
+  } else if (found != named_.end()) {
+    found->second = std::move(statement);
+  } else {
+    named_.emplace(name, std::move(statement));
+  }
+}
+
+void VirtualStatements::define(std::string_view name, StatementRef statement) {
+  change(name, std::move(statement));
+}
+
+void VirtualStatements::remove(std::string_view name) { change(name, nullptr); }
+
+void VirtualStatements::acknowledge() {
+  invariant(!pending_.empty(), "every acknowledged change was made");
+  pending_.pop_front();
+}
+
+void VirtualStatements::undo(size_t count) {
+  invariant(count <= pending_.size(), "every undone change was made");
+  // Younger changes stay; what each of the undone ones replaced comes back, the newest first, unless a
+  // younger change has already replaced the name again: then that one's `before` is put right instead.
+  for (size_t i = count; i-- > 0;) {
+    Change undone = std::move(pending_[i]);
+    Change* younger = nullptr;
+    for (size_t j = count; j < pending_.size() && younger == nullptr; j++) {
+      younger = pending_[j].name == undone.name ? &pending_[j] : nullptr;
+    }
+    if (younger != nullptr) {
+      younger->before = std::move(undone.before);
+    } else if (undone.before == nullptr) {
+      named_.erase(undone.name);
+    } else {
+      named_[undone.name] = std::move(undone.before);
+    }
+  }
+  pending_.pop_front(count);
+}
+
+void VirtualStatements::clear_settled() {
+  std::unordered_map<std::string, StatementRef, Hash, std::equal_to<>> kept;
+  for (size_t i = 0; i < pending_.size(); i++) {
+    pending_[i].before = nullptr;
+    if (const auto found = named_.find(pending_[i].name); found != named_.end()) {
+      kept.insert_or_assign(found->first, found->second);
+    }
+  }
+  named_ = std::move(kept);
+}
+
+}  // namespace sportello::proxy

@@ -1,0 +1,59 @@
+// A session's own names for prepared statements. What a client prepares under a name is kept here, whichever
+// server links hold it; the link's name for it is Statement::server_name.
+//
+// A client may send Parse and Close far ahead of the answers, and an error makes the server skip some of
+// them. So a change is made when it is sent and is *pending* until its answer comes: acknowledge() keeps it,
+// undo() takes back all that were skipped, newest first. Answers come in the order of the requests, so
+// pending changes are a queue.
+//
+// The unnamed statement is kept the same way under the empty name.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+#include "proxy/ring_queue.h"
+#include "proxy/session/statement.h"
+
+namespace sportello::proxy {
+
+class VirtualStatements {
+ public:
+  // nullptr when the name is not known.
+  StatementRef find(std::string_view name) const;
+
+  // Both leave a pending change behind.
+  void define(std::string_view name, StatementRef statement);
+  void remove(std::string_view name);
+
+  // The oldest pending change has been answered.
+  void acknowledge();
+  // The oldest `count` pending changes did not happen.
+  void undo(size_t count);
+
+  // DISCARD ALL, DEALLOCATE ALL have been answered: drops all that no pending change has defined since.
+  void clear_settled();
+  void clear_unnamed() { named_.erase(std::string()); }
+
+  bool empty() const { return named_.empty() && pending_.empty(); }
+  size_t size() const { return named_.size(); }
+
+ private:
+  struct Hash {
+    using is_transparent = void;
+    size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
+  };
+  struct Change {
+    std::string name;
+    StatementRef before;  // nullptr: there was none
+  };
+
+  void change(std::string_view name, StatementRef statement);
+
+  std::unordered_map<std::string, StatementRef, Hash, std::equal_to<>> named_;
+  RingQueue<Change> pending_;
+};
+
+}  // namespace sportello::proxy

@@ -1,0 +1,627 @@
+#include "proxy/worker.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <random>
+
+#include "protocol/frontend_messages.h"
+#include "protocol/invariant.h"
+#include "protocol/sqlstate.h"
+#include "proxy/log.h"
+#include "proxy/pool/server_login_request.h"
+#include "proxy/worker_group.h"
+
+namespace sportello::proxy {
+namespace {
+
+constexpr std::chrono::milliseconds kSlowCheck{1000};
+constexpr std::chrono::milliseconds kRetryLeast{50};
+constexpr int kRetrySpreadMs = 50;
+
+// Takes back what a function that we cannot see into may have left in the session, keeping what is prepared.
+constexpr std::string_view kResetDoubt =
+    "CLOSE ALL; UNLISTEN *; RESET SESSION AUTHORIZATION; RESET ALL; DISCARD TEMP; "
+    "SELECT pg_catalog.pg_advisory_unlock_all()";
+
+// The server is not there or not ready, as against: it does not want us.
+bool is_unavailable(const Error& error) {
+  return error.sqlstate == sqlstate::kSqlclientUnableToEstablishConnection ||
+         error.sqlstate == sqlstate::kConnectionFailure || error.sqlstate.starts_with("57P0");
+}
+
+}  // namespace
+
+Worker::Worker(WorkerGroup& group, size_t index, RuntimeConfigRef config)
+    : group_(&group),
+      index_(index),
+      config_(std::move(config)),
+      loop_(std::make_unique<EventLoop>()),
+      read_buffer_(kReadBufferBytes),
+      facts_(std::make_unique<sql::FactsCache>(group.shapes(), group.seed())),
+      verifiers_(group.mock_secret()) {
+  context_.facts = facts_.get();
+  context_.statements = &statements_;
+  context_.inspect_max = config_->conf.sql_inspect_max;
+  context_.max_prepared_statements = static_cast<size_t>(config_->conf.max_prepared_statements);
+  on_tick_ = [this] { tick(); };
+  tick_timer_ = loop_->every(kTick, &on_tick_);
+  auto check = std::make_unique<uv_check_t>();
+  uv_check_init(loop_->uv(), check.get());
+  check->data = this;
+  uv_check_start(check.get(), [](uv_check_t* handle) {
+    if (handle->data != nullptr) {
+      static_cast<Worker*>(handle->data)->retired_.clear();
+    }
+  });
+  reaper_ = UvHandle<uv_check_t>(std::move(check));
+}
+
+Worker::~Worker() {
+  for (auto& client : clients_) {
+    retire(std::move(client));
+  }
+  clients_.clear();
+  links_.clear();
+  cancels_.clear();
+  retired_.clear();
+  pools_.clear();
+  tick_timer_.reset();
+  reaper_.reset();
+}
+
+void Worker::start() {
+  thread_ = std::thread([this] {
+    pthread_setname_np(pthread_self(), ("worker " + std::to_string(index_)).c_str());
+    loop_->run();
+  });
+}
+
+// ---- sessions ----
+
+void Worker::adopt_client(int fd, const ClientAddress& address) {
+  auto client = std::make_unique<ClientConnection>(*this, fd, address);
+  ClientConnection& adopted = *client;
+  adopted.worker_slot = clients_.size();
+  clients_.push_back(std::move(client));
+  by_process_id_[adopted.process_id()] = &adopted;
+  if (!adopted.start()) {
+    log_warning("a client could not be watched: out of event-loop resources");
+    adopted.close(CloseReason::OutOfMemory);
+  }
+}
+
+void Worker::remove_client(ClientConnection& client) {
+  const size_t slot = client.worker_slot;
+  invariant(slot < clients_.size() && clients_[slot].get() == &client,
+            "a client is in its worker's list once");
+  by_process_id_.erase(client.process_id());
+  retire(std::move(clients_[slot]));
+  if (slot + 1 != clients_.size()) {
+    clients_[slot] = std::move(clients_.back());
+    clients_[slot]->worker_slot = slot;
+  }
+  clients_.pop_back();
+  group_->client_gone(index_);
+}
+
+ClientConnection* Worker::find_client(uint32_t process_id) {
+  const auto found = by_process_id_.find(process_id);
+  return found == by_process_id_.end() ? nullptr : found->second;
+}
+
+Pool& Worker::pool(const std::shared_ptr<PoolRuntime>& shared) {
+  auto& slot = pools_[shared.get()];
+  if (!slot) {
+    slot = std::make_unique<Pool>(shared, index_);
+  }
+  return *slot;
+}
+
+ServerLink* Worker::get_link(Pool& pool, ClientConnection& client) {
+  PoolRuntime& shared = pool.shared();
+  const bool closed = shared.database->paused.load(std::memory_order_relaxed);
+  while (!closed) {
+    ServerLink* link = pool.take_idle();
+    if (link == nullptr) {
+      break;
+    }
+    // One that has rested may be dead without our knowing yet.
+    const bool rested = now() - link->last_active() >= kTick;
+    if (link->close_when_free || link->generation() != shared.generation.load(std::memory_order_relaxed) ||
+        (rested && !link->still_there())) {
+      close_link(*link);
+      continue;
+    }
+    if (!pool.settings().server_check_query.empty() && pool.settings().server_check_delay.count() > 0 &&
+        now() - link->last_active() >= pool.settings().server_check_delay && rested) {
+      link->run_own_query(OwnPurpose::Check, pool.settings().server_check_query);
+      continue;
+    }
+    return link;
+  }
+  pool.wait(&client, now());
+  if (!closed) {
+    serve(pool.shared_ref());
+  }
+  return nullptr;
+}
+
+void Worker::stop_waiting(Pool& pool, ClientConnection& client) { pool.stop_waiting(&client); }
+
+// Matches idle links with waiting clients, here and elsewhere; opens links for those who are left.
+void Worker::serve(const std::shared_ptr<PoolRuntime>& shared) {
+  Pool& served = pool(shared);
+  if (shared->database->paused.load()) {
+    return;
+  }
+  while (!served.idle().empty() && shared->waiting.load() > 0) {
+    ServerLink* link = served.idle().back();
+    served.remove_idle(link);
+    if (link->close_when_free || !link->still_there()) {
+      close_link(*link);
+      continue;
+    }
+    put_back(*link);
+    if (!served.idle().empty() && served.idle().back() == link) {
+      break;  // nobody wanted it after all
+    }
+  }
+  if (served.waiting().empty()) {
+    return;
+  }
+  if (const auto other = shared->worker_with_idle(index_)) {
+    group_->post_serve(*other, shared);
+  }
+  open_links(served);
+}
+
+void Worker::open_links(Pool& pool, bool to_minimum) {
+  if (draining_ && clients_.empty()) {
+    return;
+  }
+  for (;;) {
+    const Pool::Opening opening = pool.take_slot(now(), to_minimum);
+    if (opening == Pool::Opening::AtLimit && !pool.waiting().empty()) {
+      const PoolSettings& settings = pool.settings();
+      DatabaseRuntime* database = pool.shared().database.get();
+      UserRuntime* user = pool.shared().user.get();
+      if (pool.shared().links.used() < settings.pool_size &&
+          ((settings.max_db_connections > 0 && database->links.used() >= settings.max_db_connections) ||
+           (settings.max_user_connections > 0 && user->links.used() >= settings.max_user_connections))) {
+        const bool by_database =
+            settings.max_db_connections > 0 && database->links.used() >= settings.max_db_connections;
+        group_->post_evict(by_database ? database : nullptr, by_database ? nullptr : user);
+      }
+    }
+    if (opening != Pool::Opening::Granted) {
+      return;
+    }
+    auto link = std::make_unique<ServerLink>(*this, pool);
+    ServerLink& opened = *link;
+    links_.push_back(std::move(link));
+    opened.open(now());
+  }
+}
+
+// ---- links ----
+
+void Worker::link_ready(ServerLink& link) {
+  PoolRuntime& shared = link.pool().shared();
+  link.was_ready = true;
+  shared.connecting.fetch_sub(1);
+  shared.retry_at.store(0);
+  count(shared.stats.links_opened);
+  {
+    auto welcome = std::make_shared<Welcome>();
+    welcome->parameters = link.parameters();
+    welcome->settings = link.state().login_settings;
+    welcome->reported = link.state().reported;
+    const std::lock_guard lock(shared.mutex);
+    shared.welcome = std::move(welcome);
+    shared.last_failure.reset();
+  }
+  put_back(link);
+  serve(link.pool().shared_ref());
+}
+
+// The link is idle and in no list: it goes to whose turn it is.
+void Worker::put_back(ServerLink& link) {
+  Pool& its_pool = link.pool();
+  const PoolSettings& settings = its_pool.settings();
+  const bool too_old =
+      settings.server_lifetime.count() > 0 && now() - link.opened_at() >= settings.server_lifetime;
+  if (link.close_when_free || too_old || link.generation() != its_pool.shared().generation.load()) {
+    close_link(link);
+    return;
+  }
+  if (its_pool.shared().database->paused.load()) {
+    its_pool.put_idle(&link);
+    return;
+  }
+  const Pool::Turn turn = its_pool.next_turn();
+  switch (turn.whose) {
+    case Pool::Turn::Whose::Here:
+      give(link, *turn.client);
+      return;
+    case Pool::Turn::Whose::OtherWorker:
+      if (turn.worker != index_) {
+        hand_over(link, turn.worker, its_pool);
+        return;
+      }
+      break;
+    case Pool::Turn::Whose::Nobodys:
+      break;
+  }
+  its_pool.put_idle(&link);
+  if (its_pool.shared().waiting.load() > 0) {
+    // Somebody began to wait between the two looks; the second look is theirs or this one.
+    group_->post_serve(index_, its_pool.shared_ref());
+  }
+}
+
+void Worker::give(ServerLink& link, ClientConnection& client) { client.link_granted(link); }
+
+void Worker::hand_over(ServerLink& link, size_t worker, Pool& pool) {
+  std::shared_ptr<PoolRuntime> shared = pool.shared_ref();
+  std::unique_ptr<ServerLink> moving = take_out(link);
+  moving->leave_worker();
+  group_->post_link(worker, std::move(moving), std::move(shared));
+}
+
+void Worker::receive_link(std::unique_ptr<ServerLink> link, const std::shared_ptr<PoolRuntime>& shared) {
+  ServerLink& received = *link;
+  links_.push_back(std::move(link));
+  received.enter_worker(*this, pool(shared));
+  put_back(received);
+}
+
+std::unique_ptr<ServerLink> Worker::take_out(ServerLink& link) {
+  const auto found =
+      std::find_if(links_.begin(), links_.end(), [&](const auto& at) { return at.get() == &link; });
+  invariant(found != links_.end(), "a link is in its worker's list");
+  std::unique_ptr<ServerLink> out = std::move(*found);
+  *found = std::move(links_.back());
+  links_.pop_back();
+  return out;
+}
+
+void Worker::link_free(ServerLink& link) {
+  const bool doubt = link.client()->session().leaves_doubt();
+  link.client()->release_link();
+  if (link.cancels_in_flight > 0) {
+    link.set_phase(LinkPhase::Parked);
+  } else if (link.state().tainted || link.pool().settings().server_reset_query_always) {
+    reset(link);
+  } else if (doubt) {
+    link.run_own_query(OwnPurpose::ResetDoubt, kResetDoubt);
+  } else {
+    put_back(link);
+  }
+}
+
+void Worker::reset(ServerLink& link) {
+  const std::string& query = link.pool().settings().server_reset_query;
+  if (query.empty()) {
+    close_link(link);
+  } else {
+    link.run_own_query(OwnPurpose::Reset, query);
+  }
+}
+
+void Worker::link_cleaned(ServerLink& link, const std::optional<Error>& error) {
+  LinkState& state = link.state();
+  const bool failed = error || state.status != TransactionStatus::Idle;
+  switch (link.own_purpose()) {
+    case OwnPurpose::Connect:
+      if (failed) {
+        link_failed(link, error.value_or(
+                              Error{sqlstate::kConnectionFailure, "connect_query left a transaction open"}));
+      } else {
+        link_ready(link);
+      }
+      return;
+    case OwnPurpose::Rollback:
+      if (failed) {
+        close_link(link);
+      } else if (state.tainted) {
+        reset(link);
+      } else {
+        put_back(link);
+      }
+      return;
+    case OwnPurpose::Reset:
+      note_reset(state, link.pool().settings().server_reset_query);
+      break;
+    case OwnPurpose::ResetDoubt:
+      note_reset_settings(state);
+      break;
+    case OwnPurpose::Check:
+      break;
+  }
+  if (failed) {
+    close_link(link);
+  } else {
+    put_back(link);
+  }
+}
+
+void Worker::link_orphaned(ServerLink& link) {
+  LinkState& state = link.state();
+  const bool waits_for_us =
+      state.owed.empty() && !state.copy_in && !state.unsynced && state.body_left == 0 && !state.skips_to_sync;
+  if (!waits_for_us) {
+    if (!state.owed.empty()) {
+      cancel_on(link);
+    }
+    close_link(link);
+  } else if (link.cancels_in_flight > 0) {
+    link.set_phase(LinkPhase::Parked);
+  } else if (state.status != TransactionStatus::Idle) {
+    link.run_own_query(OwnPurpose::Rollback, "ROLLBACK");
+  } else if (state.tainted) {
+    reset(link);
+  } else {
+    put_back(link);
+  }
+}
+
+void Worker::link_failed(ServerLink& link, Error error) {
+  PoolRuntime& shared = link.pool().shared();
+  const std::shared_ptr<PoolRuntime> keep = link.pool().shared_ref();
+  const bool was_opening = !link.was_ready;
+  if (ClientConnection* client = link.client()) {
+    client->link_lost(error);
+  }
+  if (was_opening) {
+    count(shared.stats.link_failures);
+    const bool unavailable = is_unavailable(error);
+    const auto retry = unavailable ? kRetryLeast + std::chrono::milliseconds(rand() % kRetrySpreadMs)
+                                   : link.pool().settings().server_login_retry;
+    shared.retry_at.store((now() + retry).time_since_epoch().count());
+    log_limited("link", "login to server failed: database \"{}\", user \"{}\": {}", shared.database->name,
+                shared.user->name, error.message);
+    {
+      const std::lock_guard lock(shared.mutex);
+      shared.last_failure =
+          Error{unavailable ? sqlstate::kCannotConnectNow : sqlstate::kSqlserverRejectedConnection,
+                error.message, error.detail, error.hint};
+    }
+    close_link(link);
+    if (!unavailable) {
+      Error told{sqlstate::kSqlserverRejectedConnection, "server login failed: " + error.message};
+      group_->post_fail_waiting(keep, told);
+    }
+    return;
+  }
+  log_limited("lost", "server connection of database \"{}\" lost: {}", shared.database->name, error.message);
+  close_link(link);
+  serve(keep);
+}
+
+void Worker::close_link(ServerLink& link) {
+  Pool& its_pool = link.pool();
+  its_pool.remove_idle(&link);
+  if (!link.was_ready) {
+    its_pool.shared().connecting.fetch_sub(1);
+  }
+  if (link.transport() != nullptr && link.phase() != LinkPhase::LoggingIn) {
+    std::string goodbye;
+    append_terminate(goodbye);
+    link.transport()->write(goodbye);
+  }
+  for (auto& cancel : cancels_) {
+    if (cancel->link() == &link) {
+      cancel->forget();
+    }
+  }
+  link.set_phase(LinkPhase::Closed);
+  its_pool.release_slot();
+  retire(take_out(link));
+  if (its_pool.shared().waiting.load() > 0) {
+    group_->post_serve_waiting(its_pool.shared_ref());
+  }
+  if (its_pool.settings().max_db_connections > 0 || its_pool.settings().max_user_connections > 0) {
+    group_->post_serve_all();
+  }
+}
+
+void Worker::cancel_on(ServerLink& link) {
+  if (link.cancels_in_flight > 0 || link.cancel_key().empty()) {
+    return;
+  }
+  const auto wait =
+      std::max<std::chrono::milliseconds>(link.pool().settings().cancel_wait_timeout, kSlowCheck);
+  cancels_.push_back(std::make_unique<CancelSender>(
+      *this, link, server_target(link.pool()),
+      now() + std::min<std::chrono::milliseconds>(wait, std::chrono::seconds(10))));
+  link.cancels_in_flight++;
+  cancels_.back()->start();
+}
+
+void Worker::cancel_ended(CancelSender& sender) {
+  ServerLink* link = sender.link();
+  const auto found =
+      std::find_if(cancels_.begin(), cancels_.end(), [&](const auto& at) { return at.get() == &sender; });
+  invariant(found != cancels_.end(), "a cancel ends once");
+  retire(std::move(*found));
+  cancels_.erase(found);
+  if (link == nullptr) {
+    return;
+  }
+  link->cancels_in_flight--;
+  if (link->phase() == LinkPhase::Parked) {
+    link->set_phase(LinkPhase::Idle);
+    link_orphaned(*link);
+  }
+}
+
+ServerTarget Worker::server_target(Pool& pool) { return config_->server_target(pool.settings().address); }
+
+std::unique_ptr<ServerLogin> Worker::make_server_login(Pool& pool, const tls::TlsSession* tls) {
+  return std::make_unique<ServerLogin>(server_login_request(*config_, pool.settings(), pool.shared(), tls));
+}
+
+// ---- time ----
+
+void Worker::tick() {
+  const TimePoint time = now();
+  check_clients(time);
+  check_links(time);
+  check_pools(time);
+  if (time - last_slow_check_ >= kSlowCheck) {
+    last_slow_check_ = time;
+  }
+}
+
+void Worker::check_clients(TimePoint time) {
+  // Closing one moves the last to its place: from the back, each is seen once.
+  for (size_t i = clients_.size(); i-- > 0;) {
+    if (i < clients_.size()) {
+      clients_[i]->check_timeouts(time);
+    }
+  }
+}
+
+void Worker::check_links(TimePoint time) {
+  for (size_t i = cancels_.size(); i-- > 0;) {
+    if (time >= cancels_[i]->deadline()) {
+      cancel_ended(*cancels_[i]);
+    }
+  }
+  const bool slow = time - last_slow_check_ >= kSlowCheck;
+  for (size_t i = links_.size(); i-- > 0;) {
+    if (i >= links_.size()) {
+      continue;
+    }
+    ServerLink& link = *links_[i];
+    const PoolSettings& settings = link.pool().settings();
+    if (link.phase() == LinkPhase::Connecting || link.phase() == LinkPhase::LoggingIn) {
+      if (settings.server_connect_timeout.count() > 0 &&
+          time - link.opened_at() >= settings.server_connect_timeout) {
+        link_failed(link, {sqlstate::kSqlclientUnableToEstablishConnection,
+                           "server_connect_timeout: no login in time"});
+      }
+      continue;
+    }
+    if (link.phase() == LinkPhase::Cleaning && time - link.phase_since() >= std::chrono::seconds(10)) {
+      close_link(link);
+      continue;
+    }
+    if (!slow || link.phase() != LinkPhase::Idle) {
+      continue;
+    }
+    const bool old =
+        settings.server_lifetime.count() > 0 && time - link.opened_at() >= settings.server_lifetime;
+    const bool unused = settings.server_idle_timeout.count() > 0 &&
+                        time - link.last_active() >= settings.server_idle_timeout &&
+                        link.pool().shared().links.used() > settings.min_pool_size;
+    const bool outdated = link.generation() != link.pool().shared().generation.load();
+    if (old || unused || outdated || link.close_when_free) {
+      close_link(link);
+    }
+  }
+}
+
+void Worker::check_pools(TimePoint time) {
+  for (auto& [shared, its_pool] : pools_) {
+    if (!its_pool->waiting().empty()) {
+      serve(its_pool->shared_ref());
+    } else if (time - last_slow_check_ >= kSlowCheck && its_pool->settings().min_pool_size > 0 &&
+               shared->links.used() < its_pool->settings().min_pool_size &&
+               shared->database->clients.used() > 0) {
+      open_links(*its_pool, true);
+    }
+  }
+}
+
+// ---- from the control plane ----
+
+void Worker::apply_config(RuntimeConfigRef config) {
+  config_ = std::move(config);
+  context_.inspect_max = config_->conf.sql_inspect_max;
+  context_.max_prepared_statements = static_cast<size_t>(config_->conf.max_prepared_statements);
+  for (auto& [shared, its_pool] : pools_) {
+    its_pool->set_settings(its_pool->shared().current_settings());
+  }
+}
+
+void Worker::begin_drain() {
+  draining_ = true;
+  for (size_t i = clients_.size(); i-- > 0;) {
+    if (i < clients_.size() && clients_[i]->link() == nullptr && !clients_[i]->is_waiting()) {
+      clients_[i]->close(CloseReason::ShuttingDown);
+    }
+  }
+}
+
+void Worker::fail_waiting(const std::shared_ptr<PoolRuntime>& shared, const Error& why) {
+  Pool& failed = pool(shared);
+  while (!failed.waiting().empty()) {
+    ClientConnection* client = failed.waiting().front().client;
+    failed.stop_waiting(client);
+    client->link_refused(why);
+  }
+}
+
+void Worker::evict_idle(DatabaseRuntime* database, UserRuntime* user) {
+  ServerLink* oldest = nullptr;
+  for (auto& [shared, its_pool] : pools_) {
+    const bool counts = database != nullptr ? shared->database.get() == database : shared->user.get() == user;
+    if (!counts || its_pool->idle().empty() || shared->waiting.load() > 0) {
+      continue;
+    }
+    ServerLink* link = its_pool->idle().front();
+    if (oldest == nullptr || link->last_active() < oldest->last_active()) {
+      oldest = link;
+    }
+  }
+  if (oldest != nullptr) {
+    close_link(*oldest);
+  }
+}
+
+void Worker::serve_waiting() {
+  for (auto& [shared, its_pool] : pools_) {
+    if (!its_pool->waiting().empty()) {
+      serve(its_pool->shared_ref());
+    }
+  }
+}
+
+void Worker::evict_oldest_login() {
+  if (group_->logging_in() < config_->most_login_clients()) {
+    return;
+  }
+  ClientConnection* oldest = nullptr;
+  for (auto& client : clients_) {
+    if (!client->is_logged_in() && !client->startup()->is_authenticated() &&
+        (oldest == nullptr || client->connected_at() < oldest->connected_at())) {
+      oldest = client.get();
+    }
+  }
+  if (oldest != nullptr) {
+    oldest->close(CloseReason::TooManyConnections);
+  }
+}
+
+bool Worker::is_quiet(const DatabaseRuntime* database) const {
+  return std::none_of(links_.begin(), links_.end(), [&](const auto& link) {
+    return link->pool().shared().database.get() == database && link->phase() == LinkPhase::Held;
+  });
+}
+
+void Worker::close_idle_links(const std::function<bool(ServerLink&)>& which) {
+  for (size_t i = links_.size(); i-- > 0;) {
+    if (i >= links_.size() || !which(*links_[i])) {
+      continue;
+    }
+    if (links_[i]->phase() == LinkPhase::Idle) {
+      close_link(*links_[i]);
+    } else {
+      links_[i]->close_when_free = true;
+    }
+  }
+}
+
+}  // namespace sportello::proxy

@@ -1,0 +1,145 @@
+// One thread of the data plane: an event loop, the sessions and links that live on it, and its part of every
+// pool. A session stays for ever; an idle link may be handed to another worker whose clients wait. Everything
+// here is for the worker's own thread, except what says "any thread".
+//
+// The Worker joins what the edges report (a session wants a link, a link is free, failed, clean) with what
+// the pools decide (pool.h). It opens links, moves them, cleans them, and closes them when their time has
+// come.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <span>
+#include <thread>
+#include <unordered_map>
+#include <vector>
+
+#include "proxy/net/event_loop.h"
+#include "proxy/net/outbox.h"
+#include "proxy/pool/cancel_sender.h"
+#include "proxy/pool/pool.h"
+#include "proxy/pool/server_link.h"
+#include "proxy/runtime_config.h"
+#include "proxy/session/client_connection.h"
+
+namespace sportello::proxy {
+
+class WorkerGroup;
+
+class Worker {
+ public:
+  // Above so many unsent bytes to one peer, its source is not read.
+  static constexpr size_t kHighWaterBytes = 64UL << 10;
+  static constexpr size_t kReadBufferBytes = 64UL << 10;
+  static constexpr std::chrono::milliseconds kTick{50};
+
+  Worker(WorkerGroup& group, size_t index, RuntimeConfigRef config);
+  ~Worker();
+
+  void start();
+  // Any thread.
+  EventLoop& loop() { return *loop_; }
+  size_t index() const { return index_; }
+  std::thread& thread() { return thread_; }
+
+  TimePoint now() const { return loop_->now(); }
+  WorkerGroup& group() { return *group_; }
+  const RuntimeConfigRef& config() const { return config_; }
+  SessionContext& session_context() { return context_; }
+  auth::VerifierSource& verifiers() { return verifiers_; }
+  std::span<char> read_buffer() { return read_buffer_; }
+  Outbox& to_server() { return to_server_; }
+  Outbox& to_client() { return to_client_; }
+
+  // ---- sessions ----
+  void adopt_client(int fd, const ClientAddress& address);
+  void remove_client(ClientConnection& client);
+  bool is_draining() const { return draining_; }
+  const std::vector<std::unique_ptr<ClientConnection>>& clients() const { return clients_; }
+  ClientConnection* find_client(uint32_t process_id);
+
+  // The pool of a database and user; made when first asked for.
+  Pool& pool(const std::shared_ptr<PoolRuntime>& shared);
+  const std::unordered_map<PoolRuntime*, std::unique_ptr<Pool>>& pools() const { return pools_; }
+  const std::vector<std::unique_ptr<ServerLink>>& links() const { return links_; }
+
+  // A link for a session that has none: at once, or later through ClientConnection::link_granted.
+  ServerLink* get_link(Pool& pool, ClientConnection& client);
+  void stop_waiting(Pool& pool, ClientConnection& client);
+
+  // ---- links ----
+  ServerTarget server_target(Pool& pool);
+  std::unique_ptr<ServerLogin> make_server_login(Pool& pool, const tls::TlsSession* tls);
+  void link_ready(ServerLink& link);
+  // The session is done with it.
+  void link_free(ServerLink& link);
+  // It was granted and not used after all.
+  void link_unused(ServerLink& link) { put_back(link); }
+  void link_cleaned(ServerLink& link, const std::optional<Error>& error);
+  void link_failed(ServerLink& link, Error error);
+  // The session is gone; what it left behind is rolled back, or the link closed.
+  void link_orphaned(ServerLink& link);
+  void close_link(ServerLink& link);
+  void cancel_on(ServerLink& link);
+  void cancel_ended(CancelSender& sender);
+
+  // Objects that are still on the stack: destroyed when the callbacks in hand have returned.
+  template <typename T>
+  void retire(std::unique_ptr<T> object) {
+    if (object) {
+      retired_.push_back(std::shared_ptr<void>(std::move(object)));
+    }
+  }
+
+  // ---- from the control plane, posted ----
+  void apply_config(RuntimeConfigRef config);
+  void begin_drain();
+  void serve(const std::shared_ptr<PoolRuntime>& shared);
+  void receive_link(std::unique_ptr<ServerLink> link, const std::shared_ptr<PoolRuntime>& shared);
+  void fail_waiting(const std::shared_ptr<PoolRuntime>& shared, const Error& why);
+  void serve_waiting();
+  void evict_idle(DatabaseRuntime* database, UserRuntime* user);
+  void evict_oldest_login();
+
+  // Nothing of the database runs or waits here any more (PAUSE).
+  bool is_quiet(const DatabaseRuntime* database) const;
+  void close_idle_links(const std::function<bool(ServerLink&)>& which);
+
+ private:
+  void put_back(ServerLink& link);
+  void reset(ServerLink& link);
+  void give(ServerLink& link, ClientConnection& client);
+  void hand_over(ServerLink& link, size_t worker, Pool& pool);
+  void open_links(Pool& pool, bool to_minimum = false);
+  void tick();
+  void check_pools(TimePoint now);
+  void check_links(TimePoint now);
+  void check_clients(TimePoint now);
+  std::unique_ptr<ServerLink> take_out(ServerLink& link);
+
+  WorkerGroup* group_;
+  size_t index_;
+  RuntimeConfigRef config_;
+  std::unique_ptr<EventLoop> loop_;
+  std::thread thread_;
+  std::vector<char> read_buffer_;
+  Outbox to_server_;
+  Outbox to_client_;
+  std::unique_ptr<sql::FactsCache> facts_;
+  StatementCache statements_;
+  SessionContext context_;
+  auth::VerifierSource verifiers_;
+  std::unordered_map<PoolRuntime*, std::unique_ptr<Pool>> pools_;
+  std::vector<std::unique_ptr<ServerLink>> links_;
+  std::vector<std::unique_ptr<ClientConnection>> clients_;
+  std::unordered_map<uint32_t, ClientConnection*> by_process_id_;
+  std::vector<std::unique_ptr<CancelSender>> cancels_;
+  std::vector<std::shared_ptr<void>> retired_;
+  std::function<void()> on_tick_;
+  UvHandle<uv_timer_t> tick_timer_;
+  UvHandle<uv_check_t> reaper_;
+  TimePoint last_slow_check_{};
+  bool draining_ = false;
+};
+
+}  // namespace sportello::proxy

@@ -1,0 +1,279 @@
+#include "proxy/worker_group.h"
+
+#include <openssl/crypto.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "protocol/auth/scram.h"
+#include "protocol/error_response.h"
+#include "proxy/control/auth_query.h"
+#include "proxy/log.h"
+
+namespace sportello::proxy {
+namespace {
+
+constexpr size_t kMockSecretBytes = 32;
+// A process id carries its worker in the low bits and is positive as an int4.
+constexpr uint32_t kWorkerBits = 6;
+constexpr uint32_t kProcessIdMask = 0x7fffffff;
+static_assert((1U << kWorkerBits) == kMaxWorkers);
+
+size_t worker_count(const conf::Config& conf) {
+  const auto wanted = conf.workers > 0
+                          ? static_cast<size_t>(conf.workers)
+                          : static_cast<size_t>(std::max(1U, std::thread::hardware_concurrency()));
+  return std::min(wanted, kMaxWorkers);
+}
+
+uint64_t random_u64() {
+  uint64_t value = 0;
+  const std::string bytes = auth::random_bytes(sizeof value);
+  std::memcpy(&value, bytes.data(), sizeof value);
+  return value;
+}
+
+// Tells a client that was accepted but cannot be served; it has not said anything yet.
+void refuse_socket(int fd) {
+  std::string out;
+  const CloseReasonRow& row = close_reason_row(CloseReason::TooManyConnections);
+  append_error_response(out, Severity::Fatal, {row.sqlstate, std::string(row.text)});
+  [[maybe_unused]] const ssize_t ignored = write(fd, out.data(), out.size());
+  close(fd);
+}
+
+}  // namespace
+
+WorkerGroup::WorkerGroup(RuntimeConfigRef config)
+    : config_(std::move(config)),
+      seed_(random_u64()),
+      mock_secret_(auth::random_bytes(kMockSecretBytes)),
+      started_at_(std::chrono::system_clock::now()),
+      last_process_id_(static_cast<uint32_t>(random_u64())) {
+  for (size_t i = 0; i < worker_count(config_->conf); i++) {
+    workers_.push_back(std::make_unique<Worker>(*this, i, config_));
+  }
+}
+
+WorkerGroup::~WorkerGroup() { stop(); }
+
+void WorkerGroup::start(std::vector<ListenSocket> sockets) {
+  running_ = true;
+  for (ListenSocket& socket : sockets) {
+    listeners_.push_back(
+        std::make_unique<Listener>(workers_[0]->loop(), std::move(socket),
+                                   [this](int fd, const ClientAddress& address) { accepted(fd, address); }));
+    listeners_.back()->start();
+  }
+  for (auto& worker : workers_) {
+    worker->start();
+  }
+}
+
+void WorkerGroup::stop() {
+  if (!running_) {
+    return;
+  }
+  running_ = false;
+  for (auto& worker : workers_) {
+    EventLoop* loop = &worker->loop();
+    loop->post([loop] { loop->stop(); });
+  }
+  for (auto& worker : workers_) {
+    worker->thread().join();
+  }
+  listeners_.clear();
+  workers_.clear();
+}
+
+RuntimeConfigRef WorkerGroup::config() {
+  const std::lock_guard lock(mutex_);
+  return config_;
+}
+
+std::shared_ptr<PoolRuntime> WorkerGroup::pool(const RuntimeConfig& config, const std::string& database,
+                                               const std::string& user) {
+  auto pool = directory_.pool(database, user);
+  const std::lock_guard lock(pool->mutex);
+  if (pool->settings == nullptr) {
+    pool->settings = config.pool_settings(database, user);
+  }
+  return pool;
+}
+
+void WorkerGroup::apply_config(const RuntimeConfigRef& config) {
+  {
+    const std::lock_guard lock(mutex_);
+    config_ = config;
+  }
+  for (const auto& pool : directory_.pools()) {
+    const std::lock_guard lock(pool->mutex);
+    if (config->database(pool->database->name) == nullptr) {
+      continue;  // those connected go on as they were; nobody new gets in
+    }
+    PoolSettingsRef settings = config->pool_settings(pool->database->name, pool->user->name);
+    if (pool->settings != nullptr && (!(pool->settings->address == settings->address) ||
+                                      pool->settings->connect_query != settings->connect_query)) {
+      pool->generation.fetch_add(1);
+    }
+    pool->settings = std::move(settings);
+    pool->startup_known.clear();
+  }
+  post_all([config](Worker& worker) { worker.apply_config(config); });
+}
+
+// ---- clients ----
+
+size_t WorkerGroup::least_loaded() const {
+  size_t least = 0;
+  for (size_t i = 1; i < workers_.size(); i++) {
+    if (clients_of_[i].load(std::memory_order_relaxed) < clients_of_[least].load(std::memory_order_relaxed)) {
+      least = i;
+    }
+  }
+  return least;
+}
+
+void WorkerGroup::accepted(int fd, const ClientAddress& address) {
+  const RuntimeConfigRef& config = workers_[0]->config();
+  if (draining_.load() || clients_.load() - logging_in_.load() >= config->conf.max_client_conn) {
+    refuse_socket(fd);
+    return;
+  }
+  if (logging_in_.load() >= config->most_login_clients()) {
+    evict_oldest_login();
+  }
+  apply_socket_options(
+      fd, address.is_local ? SocketOptions{.keepalive = false} : config->client_socket_options());
+  const size_t index = least_loaded();
+  clients_of_[index].fetch_add(1);
+  clients_.fetch_add(1);
+  logging_in_.fetch_add(1);
+  Worker& chosen = *workers_[index];
+  if (index == 0) {
+    chosen.adopt_client(fd, address);
+  } else {
+    chosen.loop().post([&chosen, fd, address] { chosen.adopt_client(fd, address); });
+  }
+}
+
+// The quota of those who have not logged in is full: the one that has taken longest makes room, so that real
+// clients, who log in at once, are never kept out by silent ones.
+void WorkerGroup::evict_oldest_login() {
+  for (auto& worker : workers_) {
+    Worker* at = worker.get();
+    at->loop().post([at] { at->evict_oldest_login(); });
+  }
+}
+
+void WorkerGroup::client_gone(size_t worker) {
+  clients_of_[worker].fetch_sub(1);
+  clients_.fetch_sub(1);
+}
+
+uint32_t WorkerGroup::next_process_id(size_t worker) {
+  const uint32_t number = last_process_id_.fetch_add(1) + 1;
+  return ((number << kWorkerBits) | static_cast<uint32_t>(worker)) & kProcessIdMask;
+}
+
+void WorkerGroup::cancel(uint32_t process_id, std::string_view key) {
+  const size_t index = process_id & (kMaxWorkers - 1);
+  if (index >= workers_.size()) {
+    return;
+  }
+  Worker& owner = *workers_[index];
+  owner.loop().post([&owner, process_id, key = std::string(key)] {
+    ClientConnection* client = owner.find_client(process_id);
+    if (client != nullptr && !client->cancel_key().empty() && client->cancel_key().size() == key.size() &&
+        CRYPTO_memcmp(client->cancel_key().data(), key.data(), key.size()) == 0) {
+      client->cancel();
+    } else {
+      log_limited("cancel", "a cancel request with a key that nobody has");
+    }
+  });
+}
+
+bool WorkerGroup::look_up_secret(Worker& worker, ClientConnection& connection, const std::string& database,
+                                 const std::string& user) {
+  if (auth_query_ == nullptr) {
+    return false;
+  }
+  const uint32_t process_id = connection.process_id();
+  Worker* asker = &worker;
+  return auth_query_->look_up(config(), database, user, [asker, process_id](SecretLookup found) {
+    asker->loop().post([asker, process_id, found = std::move(found)] {
+      if (ClientConnection* client = asker->find_client(process_id)) {
+        client->secret_found(found);
+      }
+    });
+  });
+}
+
+// ---- pools, across workers ----
+
+void WorkerGroup::post_serve(size_t worker, const std::shared_ptr<PoolRuntime>& shared) {
+  Worker& server = *workers_[worker];
+  server.loop().post([&server, shared] { server.serve(shared); });
+}
+
+void WorkerGroup::post_serve_waiting(const std::shared_ptr<PoolRuntime>& shared) {
+  if (const auto longest = shared->longest_waiting()) {
+    post_serve(longest->worker, shared);
+  }
+}
+
+void WorkerGroup::post_serve_all() {
+  post_all([](Worker& worker) { worker.serve_waiting(); });
+}
+
+void WorkerGroup::post_link(size_t worker, std::unique_ptr<ServerLink> link,
+                            std::shared_ptr<PoolRuntime> shared) {
+  Worker& receiver = *workers_[worker];
+  receiver.loop().post([&receiver, link = std::move(link), shared = std::move(shared)]() mutable {
+    receiver.receive_link(std::move(link), shared);
+  });
+}
+
+void WorkerGroup::post_fail_waiting(const std::shared_ptr<PoolRuntime>& shared, const Error& why) {
+  post_all([shared, why](Worker& worker) { worker.fail_waiting(shared, why); });
+}
+
+void WorkerGroup::post_evict(DatabaseRuntime* database, UserRuntime* user) {
+  // One idle link is enough: the first worker that has one closes it.
+  for (const auto& pool : directory_.pools()) {
+    const bool counts = database != nullptr ? pool->database.get() == database : pool->user.get() == user;
+    if (!counts || pool->waiting.load() > 0) {
+      continue;
+    }
+    for (size_t i = 0; i < workers_.size(); i++) {
+      if (pool->workers[i].idle.load() > 0) {
+        Worker& owner = *workers_[i];
+        owner.loop().post([&owner, database, user] { owner.evict_idle(database, user); });
+        return;
+      }
+    }
+  }
+}
+
+void WorkerGroup::post_all(const std::function<void(Worker&)>& task) {
+  for (auto& worker : workers_) {
+    Worker* at = worker.get();
+    at->loop().post([at, task] { task(*at); });
+  }
+}
+
+void WorkerGroup::begin_shutdown(ShutdownMode mode) {
+  draining_.store(true);
+  Worker& first = *workers_[0];
+  first.loop().post([this] {
+    for (auto& listener : listeners_) {
+      listener->stop();
+    }
+  });
+  if (mode != ShutdownMode::WaitForClients) {
+    post_all([](Worker& worker) { worker.begin_drain(); });
+  }
+}
+
+}  // namespace sportello::proxy

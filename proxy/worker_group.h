@@ -1,0 +1,107 @@
+// The data plane as a whole: its workers, the listeners (on the first worker's loop), and what crosses
+// between workers. Made, started and stopped by the control plane; everything else here may be called from
+// any thread.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "protocol/sql/facts_cache.h"
+#include "proxy/net/listener.h"
+#include "proxy/runtime_config.h"
+#include "proxy/worker.h"
+
+namespace sportello::proxy {
+
+class AuthQuery;
+
+enum class ShutdownMode : uint8_t {
+  WaitForClients,  // no new clients; those there may stay until they leave
+  WaitForServers,  // SIGTERM: running transactions finish
+  Now,             // SIGINT
+};
+
+class WorkerGroup {
+ public:
+  explicit WorkerGroup(RuntimeConfigRef config);
+  ~WorkerGroup();
+
+  void start(std::vector<ListenSocket> sockets);
+  // Stops the loops and joins the threads. Idempotent.
+  void stop();
+
+  size_t size() const { return workers_.size(); }
+  Worker& worker(size_t index) { return *workers_[index]; }
+  PoolDirectory& directory() { return directory_; }
+  sql::ShapeCache& shapes() { return shapes_; }
+  uint64_t seed() const { return seed_; }
+  const std::string& mock_secret() const { return mock_secret_; }
+  std::chrono::system_clock::time_point started_at() const { return started_at_; }
+
+  RuntimeConfigRef config();
+  // A reload that has been checked whole.
+  void apply_config(const RuntimeConfigRef& config);
+  // The pool of a client that has logged in, its settings up to date.
+  std::shared_ptr<PoolRuntime> pool(const RuntimeConfig& config, const std::string& database,
+                                    const std::string& user);
+
+  // ---- clients ----
+  // On the first worker's thread: a socket was accepted.
+  void accepted(int fd, const ClientAddress& address);
+  void client_gone(size_t worker);
+  void login_ended() { logging_in_.fetch_sub(1); }
+  int clients() const { return clients_.load(); }
+  int logging_in() const { return logging_in_.load(); }
+  uint32_t next_process_id(size_t worker);
+  // A CancelRequest: forwarded if the key is one of ours and its client's statement is running.
+  void cancel(uint32_t process_id, std::string_view key);
+  // False: nobody to ask. Otherwise `connection` is told in its worker's thread, if it is still there.
+  bool look_up_secret(Worker& worker, ClientConnection& connection, const std::string& database,
+                      const std::string& user);
+  void set_auth_query(AuthQuery* auth_query) { auth_query_ = auth_query; }
+
+  // ---- pools, across workers ----
+  void post_serve(size_t worker, const std::shared_ptr<PoolRuntime>& shared);
+  // To the worker whose client has waited longest.
+  void post_serve_waiting(const std::shared_ptr<PoolRuntime>& shared);
+  void post_serve_all();
+  void post_link(size_t worker, std::unique_ptr<ServerLink> link, std::shared_ptr<PoolRuntime> shared);
+  void post_fail_waiting(const std::shared_ptr<PoolRuntime>& shared, const Error& why);
+  void post_evict(DatabaseRuntime* database, UserRuntime* user);
+  // Runs `task` on every worker.
+  void post_all(const std::function<void(Worker&)>& task);
+
+  // ---- the program ----
+  bool is_draining() const { return draining_.load(); }
+  void begin_shutdown(ShutdownMode mode);
+  // How the admin console reaches the control plane; set by it before start().
+  std::function<void(std::function<void(std::vector<std::string>)> done)> reload;
+  std::function<void(ShutdownMode)> request_shutdown;
+
+ private:
+  size_t least_loaded() const;
+  void evict_oldest_login();
+
+  std::mutex mutex_;
+  RuntimeConfigRef config_;  // guarded by mutex_
+  PoolDirectory directory_;
+  sql::ShapeCache shapes_;
+  uint64_t seed_;
+  std::string mock_secret_;
+  std::chrono::system_clock::time_point started_at_;
+  std::vector<std::unique_ptr<Worker>> workers_;
+  std::vector<std::unique_ptr<Listener>> listeners_;  // on the first worker's loop
+  std::array<std::atomic<int>, kMaxWorkers> clients_of_{};
+  std::atomic<int> clients_{0};
+  std::atomic<int> logging_in_{0};
+  std::atomic<uint32_t> last_process_id_{0};
+  std::atomic<bool> draining_{false};
+  AuthQuery* auth_query_ = nullptr;
+  bool running_ = false;
+};
+
+}  // namespace sportello::proxy
