@@ -15,6 +15,8 @@
 
 #include <cstdint>
 
+#include "proxy/session/statement.h"
+
 namespace sportello::proxy {
 
 enum class Request : uint8_t {
@@ -55,6 +57,7 @@ struct OwedAnswer {
   bool began = false;   // an answer of it has reached the client
   uint64_t statement_id = 0;  // Parse, Close under a name of ours: what the link gains or loses; 0: none
   uint64_t unnamed_id = 0;    // Parse of the unnamed statement
+  StatementRef proves;        // Parse: the statement that a ParseComplete proves good
 
   bool has(OwedEffect effect) const { return (effects & static_cast<uint8_t>(effect)) != 0; }
 };

@@ -51,7 +51,7 @@ std::shared_ptr<UserRuntime> PoolDirectory::user(const std::string& name) {
   const std::lock_guard lock(mutex_);
   auto& slot = users_[name];
   if (!slot) {
-    slot = std::make_shared<UserRuntime>(name);
+    slot = std::make_shared<UserRuntime>(name, users_.size());
   }
   return slot;
 }

@@ -63,9 +63,10 @@ struct DatabaseRuntime {
 };
 
 struct UserRuntime {
-  explicit UserRuntime(std::string its_name) : name(std::move(its_name)) {}
+  UserRuntime(std::string its_name, uint64_t its_id) : name(std::move(its_name)), id(its_id) {}
 
   const std::string name;
+  const uint64_t id;
   Slots links;
   Slots clients;
 };

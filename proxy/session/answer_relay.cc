@@ -246,7 +246,7 @@ bool ClientSession::on_answer(Relaying& relaying, const Frame& frame, std::strin
 
 // The front has been answered as it should.
 void ClientSession::complete_front(Relaying& relaying) {
-  const OwedAnswer owed = link_->owed.front();
+  const OwedAnswer owed = std::move(link_->owed.front());
   link_->owed.pop_front();
   settle(owed, true);
   if (owed.request != Request::Parse && owed.delivery == Delivery::Forward) {
@@ -271,7 +271,7 @@ void ClientSession::pass_invented(Relaying& relaying) {
 
 void ClientSession::invent_answers(Outbox& to_client) {
   while (!link_->owed.empty() && link_->owed.front().delivery == Delivery::Invent) {
-    const OwedAnswer owed = link_->owed.front();
+    const OwedAnswer owed = std::move(link_->owed.front());
     link_->owed.pop_front();
     append_empty(to_client.own(),
                  owed.request == Request::Parse ? backend::kParseComplete : backend::kCloseComplete);
@@ -296,6 +296,9 @@ void ClientSession::settle(const OwedAnswer& answered, bool happened) {
       link_->unnamed_id = 0;
     }
     return;
+  }
+  if (answered.proves != nullptr) {
+    answered.proves->proven.store(true, std::memory_order_relaxed);
   }
   for (uint8_t i = 0; i < answered.name_changes; i++) {
     names().acknowledge();
@@ -325,7 +328,7 @@ void ClientSession::settle(const OwedAnswer& answered, bool happened) {
 }
 
 void ClientSession::on_ready(Relaying& relaying, TransactionStatus status) {
-  const OwedAnswer owed = link_->owed.front();
+  const OwedAnswer owed = std::move(link_->owed.front());
   link_->owed.pop_front();
   link_->status = status;
   if (owed.request != Request::Sync) {
@@ -396,7 +399,7 @@ void ClientSession::skip_to_sync() {
   size_t changes = 0;
   bool parse_failed = link_->owed.front().request == Request::Parse && link_->owed.front().unnamed_id != 0;
   while (!link_->owed.empty() && link_->owed.front().request != Request::Sync) {
-    const OwedAnswer skipped = link_->owed.front();
+    const OwedAnswer skipped = std::move(link_->owed.front());
     link_->owed.pop_front();
     changes += skipped.name_changes;
     settle(skipped, false);

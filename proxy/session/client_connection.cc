@@ -431,7 +431,8 @@ size_t ClientConnection::on_startup_answer(std::string_view bytes) {
 void ClientConnection::become_session() {
   std::string welcome;
   startup_->append_welcome(welcome, process_id_, cancel_key_);
-  session_ = std::make_unique<ClientSession>(worker_->session_context(), pool_->shared().database->scope);
+  session_ = std::make_unique<ClientSession>(worker_->session_context(), pool_->shared().database->scope,
+                                             pool_->shared().user->id);
   session_->begin(startup_->settings());
   if (pool_->settings().mode == conf::PoolMode::Session) {
     session_->keep_link_forever();

@@ -332,7 +332,7 @@ ClientSession::Outcome ClientSession::on_query(const Message& message, Outbox& t
 
 StatementRef ClientSession::statement_of(std::string_view text, std::string_view types, uint32_t* uses) {
   const uint64_t epoch = scope_->ddl_epoch.load(std::memory_order_relaxed);
-  const std::array<uint64_t, 3> parts = {scope_->id, settings_->startup_id, epoch};
+  const std::array<uint64_t, 4> parts = {scope_->id, user_id_, settings_->startup_id, epoch};
   const StatementKey key{text, types,
                          hash_bytes({reinterpret_cast<const char*>(parts.data()), sizeof parts})};
   StatementCache::Entry* entry = context_->statements->find(key);
@@ -348,11 +348,8 @@ StatementRef ClientSession::statement_of(std::string_view text, std::string_view
 }
 
 ClientSession::Outcome ClientSession::on_parse(const Message& message, Outbox& to_server, Outbox& to_client) {
-  if (link_ == nullptr) {
-    return Outcome::NeedLink;
-  }
   if (message.frame.length > context_->inspect_max) {
-    return on_long_parse(message, to_server);
+    return link_ == nullptr ? Outcome::NeedLink : on_long_parse(message, to_server);
   }
   if (!message.whole()) {
     return Outcome::NeedMore;
@@ -363,35 +360,30 @@ ClientSession::Outcome ClientSession::on_parse(const Message& message, Outbox& t
   }
   uint32_t uses = 0;
   const StatementRef statement = statement_of(parse->query, parse->parameter_types, &uses);
-  if (statement == nullptr) {
-    // The client is told by the server, in its place in the pipeline, that this statement is not to be had.
-    pins_ |= kPinTooLong;
-    begin_batch();
-    link_->replay.drop();
-    link_->unsynced = true;
-    forward(message, {.request = Request::Parse}, to_server);
+  if (link_ == nullptr) {
+    const bool taken = !parse->name.empty() && names_ && names_->find(parse->name);
+    if (statement == nullptr || taken || !statement->proven.load(std::memory_order_relaxed)) {
+      return Outcome::NeedLink;
+    }
+    names().define(parse->name, statement);
+    names().acknowledge();
+    unnamed_is_shared_ = unnamed_is_shared_ || parse->name.empty();
+    append_empty(to_client.own(), backend::kParseComplete);
     return Outcome::Taken;
   }
   begin_batch();
   link_->unsynced = true;
+  if (statement == nullptr) {
+    // All statements' bytes together have reached their bound: this one is the server's alone.
+    pins_ |= kPinTooLong;
+    link_->replay.drop();
+    forward(message, {.request = Request::Parse}, to_server);
+    return Outcome::Taken;
+  }
   const sql::StatementFacts& facts = *statement->facts;
   if (facts.kind == sql::StatementKind::Deallocate && !facts.multi && !facts.name.empty() && names_ &&
       names_->find(facts.name)) {
-    const std::string sql = "DEALLOCATE " + std::string(deallocate_stand_in(to_server));
-    names_->remove(facts.name);
-    uint32_t ignored = 0;
-    const StatementRef stand_in = statement_of(sql, kNoParameterTypes, &ignored);
-    link_->replay.drop();
-    names_->define(parse->name, stand_in);
-    if (parse->name.empty()) {
-      unnamed_is_shared_ = false;
-      link_->unnamed_id = stand_in->id;
-      owe({.request = Request::Parse, .name_changes = 2, .unnamed_id = stand_in->id});
-      append_parse(to_server.own(), "", sql, parse->parameter_types);
-    } else {
-      ensure_prepared(stand_in, to_server);
-      owe({.request = Request::Parse, .delivery = Delivery::Invent, .name_changes = 2});
-    }
+    parse_deallocate(*parse, facts.name, to_server);
     return Outcome::Taken;
   }
   if (!parse->name.empty() && !discards_names_ && names_ && names_->find(parse->name)) {
@@ -399,27 +391,45 @@ ClientSession::Outcome ClientSession::on_parse(const Message& message, Outbox& t
     forward(message, {.request = Request::Parse}, to_server);
     return Outcome::Taken;
   }
-  const bool hot = uses > kHotParses && !facts.multi &&
-                   (facts.kind == sql::StatementKind::Read || facts.kind == sql::StatementKind::Write);
+  const bool is_dml = !facts.multi && (facts.kind == sql::StatementKind::Read || facts.kind == sql::StatementKind::Write);
+  const bool hot = is_dml && uses > kHotParses;
   names().define(parse->name, statement);
   if (parse->name.empty() && !hot) {
     unnamed_is_shared_ = false;
     link_->unnamed_id = statement->id;
-    forward(message, {.request = Request::Parse, .name_changes = 1, .unnamed_id = statement->id}, to_server);
+    forward(message,
+            {.request = Request::Parse, .name_changes = 1, .unnamed_id = statement->id, .proves = statement},
+            to_server);
     return Outcome::Taken;
   }
-  if (parse->name.empty()) {
-    unnamed_is_shared_ = true;
-  }
-  if (link_->statements.use(statement->id)) {
-    const OwedAnswer owed{.request = Request::Parse, .delivery = Delivery::Invent, .name_changes = 1};
-    owe(owed);
+  unnamed_is_shared_ = unnamed_is_shared_ || parse->name.empty();
+  if (statement->proven.load(std::memory_order_relaxed)) {
+    OwedAnswer owed{.request = Request::Parse, .delivery = Delivery::Invent, .name_changes = 1};
     record(owed, nullptr, false, {});
+    owe(std::move(owed));
     invent_answers(to_client);
     return Outcome::Taken;
   }
   send_parse(statement, Delivery::Forward, 1, to_server);
   return Outcome::Taken;
+}
+
+// DEALLOCATE of a virtual statement, as a prepared statement itself.
+void ClientSession::parse_deallocate(const ParseMessage& parse, const std::string& name, Outbox& to_server) {
+  const std::string sql = "DEALLOCATE " + std::string(deallocate_stand_in(to_server));
+  names_->remove(name);
+  uint32_t ignored = 0;
+  const StatementRef stand_in = statement_of(sql, kNoParameterTypes, &ignored);
+  names_->define(parse.name, stand_in);
+  if (parse.name.empty()) {
+    unnamed_is_shared_ = false;
+    link_->unnamed_id = stand_in->id;
+    owe({.request = Request::Parse, .name_changes = 2, .unnamed_id = stand_in->id});
+    append_parse(to_server.own(), "", sql, parse.parameter_types);
+  } else {
+    ensure_prepared(stand_in, to_server);
+    owe({.request = Request::Parse, .delivery = Delivery::Invent, .name_changes = 2});
+  }
 }
 
 // A Parse too long to be kept: it streams through under a name of ours, and the session stays on this link.
@@ -471,19 +481,15 @@ void ClientSession::send_parse(const StatementRef& statement, Delivery delivery,
   const OwedAnswer owed{.request = Request::Parse,
                         .delivery = delivery,
                         .name_changes = name_changes,
-                        .statement_id = statement->id};
+                        .statement_id = statement->id,
+                        .proves = statement};
   link_->statements.add(statement->id);
   owe(owed);
   std::string& out = to_server.own();
   const size_t begin = out.size();
   append_parse(out, statement->server_name, statement->text, statement->parameter_types);
   if (delivery == Delivery::Forward) {
-    // Run again, it is prepared like any other statement that the batch needs.
-    record({.request = Request::Parse,
-            .delivery = Delivery::Forward,
-            .name_changes = name_changes,
-            .statement_id = statement->id},
-           nullptr, false, std::string_view(out).substr(begin));
+    record(owed, nullptr, false, std::string_view(out).substr(begin));
   }
 }
 
@@ -765,7 +771,7 @@ void ClientSession::stream_rest(const Message& message, bool forwarded) {
   body_forwarded_ = forwarded;
 }
 
-void ClientSession::owe(OwedAnswer owed) { link_->owed.push_back(owed); }
+void ClientSession::owe(OwedAnswer owed) { link_->owed.push_back(std::move(owed)); }
 
 void ClientSession::begin_batch() {
   if (link_->at_rest()) {

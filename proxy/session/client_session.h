@@ -28,6 +28,7 @@
 
 #include "protocol/error_response.h"
 #include "protocol/frame_decoder.h"
+#include "protocol/frontend_messages.h"
 #include "protocol/result.h"
 #include "protocol/sql/facts_cache.h"
 #include "proxy/net/outbox.h"
@@ -87,7 +88,8 @@ struct LinkLoss {
 
 class ClientSession {
  public:
-  ClientSession(SessionContext& context, DatabaseScope& scope) : context_(&context), scope_(&scope) {}
+  ClientSession(SessionContext& context, DatabaseScope& scope, uint64_t user_id)
+      : context_(&context), scope_(&scope), user_id_(user_id) {}
 
   // At login. `settings` are those in force, and what RESET goes back to.
   void begin(Settings settings);
@@ -141,6 +143,7 @@ class ClientSession {
   Outcome on_message(const Message& message, Outbox& to_server, Outbox& to_client);
   Outcome on_query(const Message& message, Outbox& to_server, Outbox& to_client);
   Outcome on_parse(const Message& message, Outbox& to_server, Outbox& to_client);
+  void parse_deallocate(const ParseMessage& parse, const std::string& name, Outbox& to_server);
   Outcome on_long_parse(const Message& message, Outbox& to_server);
   Outcome on_bind(const Message& message, Outbox& to_server);
   Outcome on_describe(const Message& message, Outbox& to_server);
@@ -197,6 +200,7 @@ class ClientSession {
 
   SessionContext* context_;
   DatabaseScope* scope_;
+  uint64_t user_id_;  // tells users apart: names mean different things to them
   LinkState* link_ = nullptr;
   std::unique_ptr<VirtualStatements> names_;  // made when first needed
   Settings settings_;

@@ -54,6 +54,7 @@ StatementRef make_statement(const StatementKey& key, std::shared_ptr<const sql::
                              std::string(key.text),
                              std::string(key.parameter_types),
                              std::move(facts),
+                             false,
                              opaque};
   all.bytes.fetch_add(cost(*made), std::memory_order_relaxed);
   return StatementRef(made, Uncount());

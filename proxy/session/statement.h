@@ -31,6 +31,9 @@ struct Statement {
   std::string text;
   std::string parameter_types;  // as on the wire: the count and the OIDs
   std::shared_ptr<const sql::StatementFacts> facts;
+  // A server has prepared it: whoever prepares it again can be told so at once, and it is prepared on a link when it is
+  // used there. (What was true of it may have ceased to be, but then its scope has changed, too.)
+  mutable std::atomic<bool> proven{false};
   bool opaque = false;  // its text was too long to keep: only the link it was sent to has it
 };
 
@@ -39,7 +42,7 @@ using StatementRef = std::shared_ptr<const Statement>;
 struct StatementKey {
   std::string_view text;
   std::string_view parameter_types;
-  uint64_t scope = 0;  // database, startup settings and DDL epoch, hashed
+  uint64_t scope = 0;  // database, user, startup settings and DDL epoch, hashed
 };
 
 // The statement of this key, made if need be. Any thread. nullptr: the bytes held by all statements have
