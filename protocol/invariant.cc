@@ -5,8 +5,8 @@
 
 namespace sportello {
 
-void invariant_broken(const char* why, const std::source_location& where) {
-  std::fprintf(stderr, "sportello: invariant broken at %s:%u: %s\n", where.file_name(), where.line(), why);
+void invariant_broken(const char* why, const char* file, int line) {
+  std::fprintf(stderr, "sportello: invariant broken at %s:%d: %s\n", file, line, why);
   std::abort();
 }
 

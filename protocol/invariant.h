@@ -3,16 +3,15 @@
 // invariant.
 #pragma once
 
-#include <source_location>
-
 namespace sportello {
 
-[[noreturn]] void invariant_broken(const char* why, const std::source_location& where);
+[[noreturn]] void invariant_broken(const char* why, const char* file, int line);
 
-inline void invariant(bool condition, const char* why,
-                      const std::source_location& where = std::source_location::current()) {
+// The place is the caller's. (clang 14 cannot compile libstdc++'s std::source_location.)
+inline void invariant(bool condition, const char* why, const char* file = __builtin_FILE(),
+                      int line = __builtin_LINE()) {
   if (!condition) [[unlikely]] {
-    invariant_broken(why, where);
+    invariant_broken(why, file, line);
   }
 }
 
