@@ -214,6 +214,8 @@ class StatementWalk {
       if (string_of(value) == "t") facts_.effects |= TempObject;
     } else if (name == "InsertStmt" || name == "UpdateStmt" || name == "DeleteStmt" || name == "MergeStmt") {
       facts_.effects |= Writes;
+      // UPDATE pg_settings is set_config() by a rule of that view.
+      if (text_member(member(value, "relation"), "relname") == "pg_settings") facts_.effects |= SetOther;
     } else if (name == "ExecuteStmt") {
       facts_.effects |= SqlExecute;
     }

@@ -145,6 +145,10 @@ INSTANTIATE_TEST_SUITE_P(
         Expectation{"reset all", Kind::Set, ResetAll},
         Expectation{"show TimeZone", Kind::Show, 0, "timezone"},
         Expectation{"show all", Kind::Show, 0, "all"},
+        Expectation{"update pg_catalog.pg_settings set setting = 'x' where name = 'a.b'", Kind::Write,
+                    SetOther | Writes},
+        Expectation{"with a as (update pg_settings set setting = 'x' returning 1) select 1 from a",
+                    Kind::Write, SetOther | Writes},
         Expectation{"begin; set search_path to x; commit", Kind::Multi, TransactionControl | SetOther}));
 
 INSTANTIATE_TEST_SUITE_P(
