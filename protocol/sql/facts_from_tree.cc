@@ -6,6 +6,7 @@
 #include <iterator>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "protocol/sql/known_functions.h"
 #include "protocol/sql/lexer.h"
@@ -180,17 +181,25 @@ class StatementWalk {
   }
 
  private:
-  // What counts at any depth.
-  void walk(const Value& value) {
-    if (value.IsArray()) {
-      for (const Value& item : value.GetArray()) walk(item);
-    } else if (value.IsObject()) {
-      for (const auto& entry : value.GetObject()) {
-        note(string_of(entry.name), entry.value);
-        walk(entry.value);
+  // What counts at any depth. The list of what is still to be seen takes the place of recursion, so that a
+  // deep tree needs no stack of ours.
+  void walk(const Value& statement) {
+    std::vector<const Value*> pending{&statement};
+    while (!pending.empty()) {
+      const Value& value = *pending.back();
+      pending.pop_back();
+      if (value.IsArray()) {
+        for (const Value& item : value.GetArray()) pending.push_back(&item);
+      } else if (value.IsObject()) {
+        for (const auto& entry : value.GetObject()) {
+          note(string_of(entry.name), entry.value);
+          if (entry.value.IsObject() || entry.value.IsArray() || entry.value.IsString()) {
+            pending.push_back(&entry.value);
+          }
+        }
+      } else if (value.IsString() && string_of(value).starts_with("pg_temp")) {
+        mentions_temp_schema_ = true;
       }
-    } else if (value.IsString() && string_of(value).starts_with("pg_temp")) {
-      mentions_temp_schema_ = true;
     }
   }
 
@@ -205,6 +214,8 @@ class StatementWalk {
       if (string_of(value) == "t") facts_.effects |= TempObject;
     } else if (name == "InsertStmt" || name == "UpdateStmt" || name == "DeleteStmt" || name == "MergeStmt") {
       facts_.effects |= Writes;
+      // UPDATE pg_settings is set_config() by a rule of that view.
+      if (text_member(member(value, "relation"), "relname") == "pg_settings") facts_.effects |= SetOther;
     } else if (name == "ExecuteStmt") {
       facts_.effects |= SqlExecute;
     }

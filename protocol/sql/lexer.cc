@@ -66,7 +66,7 @@ Token Lexer::next() {
   if (is_a(c, kDigit) || (c == '.' && is_a(peek(1), kDigit))) return number();
   if (c == '\'') {
     const char* start = here_++;
-    return quoted_string(start, !standard_conforming_strings_);
+    return quoted_string(start, standard_conforming_strings_ ? Quotes::Doubled : Quotes::Escaped);
   }
   if (c == '"') {
     const char* start = here_++;
@@ -120,14 +120,16 @@ Token Lexer::prefixed_or_word() {
   const char second = peek(1);
   if (second == '\'' && (c == 'e' || c == 'b' || c == 'x' || c == 'n')) {
     here_ += 2;
-    return quoted_string(start, c == 'e' || (c == 'n' && !standard_conforming_strings_));
+    if (c == 'b' || c == 'x') return quoted_string(start, Quotes::BitsHaveNone);
+    const bool escaped = c == 'e' || !standard_conforming_strings_;
+    return quoted_string(start, escaped ? Quotes::Escaped : Quotes::Doubled);
   }
   if (c == 'u' && second == '&' && (peek(2) == '\'' || peek(2) == '"')) {
     const bool identifier = peek(2) == '"';
     here_ += 3;
     if (identifier) return quoted_identifier(start, TokenKind::UnicodeIdentifier);
     // PostgreSQL refuses U&'' while standard_conforming_strings is off.
-    return standard_conforming_strings_ ? quoted_string(start, false) : fail(start);
+    return standard_conforming_strings_ ? quoted_string(start, Quotes::Doubled) : fail(start);
   }
   return word(start);
 }
@@ -138,15 +140,15 @@ Token Lexer::word(const char* start) {
 }
 
 // here_ is behind the opening quote.
-Token Lexer::quoted_string(const char* start, bool backslash_escapes) {
+Token Lexer::quoted_string(const char* start, Quotes quotes) {
   while (here_ < end_) {
     const char c = *here_++;
     if (c == '\0') return fail(start);
-    if (c == '\\' && backslash_escapes) {
+    if (c == '\\' && quotes == Quotes::Escaped) {
       if (here_ >= end_ || *here_ == '\0') return fail(start);
       ++here_;
     } else if (c == '\'') {
-      if (peek(0) == '\'') {
+      if (peek(0) == '\'' && quotes != Quotes::BitsHaveNone) {
         ++here_;
       } else if (!continues_on_next_line()) {
         return finish(TokenKind::String, start);

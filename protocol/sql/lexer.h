@@ -69,7 +69,12 @@ class Lexer {
   bool skip_block_comment();
   Token prefixed_or_word();
   Token word(const char* start);
-  Token quoted_string(const char* start, bool backslash_escapes);
+  enum class Quotes : uint8_t {
+    Doubled,       // '' is a quote
+    Escaped,       // and so is \'
+    BitsHaveNone,  // B'' and X'' end at any quote
+  };
+  Token quoted_string(const char* start, Quotes quotes);
   Token quoted_identifier(const char* start, TokenKind kind);
   Token dollar();
   Token number();

@@ -37,7 +37,7 @@ bool is_suspect_name(const Token& token) {
   std::array<char, 64> storage;
   const std::string_view name = name_of(token, storage);
   if (name.empty()) return false;
-  return name == "temp" || name == "temporary" || name.starts_with("pg_temp") ||
+  return name == "temp" || name == "temporary" || name.starts_with("pg_temp") || name == "pg_settings" ||
          session_effect_of_function(name) != 0;
 }
 

@@ -61,7 +61,8 @@ enum Effect : uint64_t {
   // ParameterStatus: client_encoding (SET NAMES too), DateStyle, TimeZone (SET TIME ZONE too), IntervalStyle,
   // standard_conforming_strings, application_name, default_transaction_read_only.
   SetReported = 1ull << 0,
-  // Any other setting for the session: SET, RESET, SET SESSION CHARACTERISTICS, set_config() whose name or
+  // Any other setting for the session: SET, RESET, SET SESSION CHARACTERISTICS, UPDATE pg_settings,
+  // set_config() whose name or
   // third argument is not a constant.
   SetOther = 1ull << 1,
   // A setting that ends with its transaction: SET LOCAL (of anything, a role too), SET TRANSACTION,

@@ -66,6 +66,12 @@ TEST(Lexer, ReadsBitHexNationalAndUnicodeStrings) {
   EXPECT_EQ(tokens_of("U & 'a' u&x"), "w:U o:& s:'a' w:u o:& w:x");
 }
 
+TEST(Lexer, DoublesNoQuoteInBitAndHexStrings) {
+  EXPECT_EQ(tokens_of("X'1F'' 'c'"), "s:X'1F' s:' ' w:c !:'");
+  EXPECT_EQ(tokens_of("b'0'\n'1'"), "s:b'0'\n'1'");
+  EXPECT_EQ(tokens_of("x'\\'", false), "s:x'\\'");
+}
+
 TEST(Lexer, ReadsQuotedIdentifiers) {
   EXPECT_EQ(tokens_of("\"a\"\"b\" U&\"d!0061\" UESCAPE '!'"), "q:\"a\"\"b\" u:U&\"d!0061\" w:UESCAPE s:'!'");
   EXPECT_EQ(tokens_of("\"\""), "!:\"\"");

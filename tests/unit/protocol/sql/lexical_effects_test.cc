@@ -20,7 +20,8 @@ TEST(LexicalEffects, DistrustsEveryOtherStatementAndEverySuspectName) {
         "create table t ()", "select Set_Config('a', 'b', false)", "select \"set_config\"('a', 'b', false)",
         "select U&\"set!005fconfig\"('a', 'b', false) uescape '!'", "select pg_catalog . pg_advisory_lock(1)",
         "select 1 into temp t", "select 1 into TEMPORARY t", "insert into pg_temp.t values (1)",
-        "insert into pg_temp_3.t values (1)", "select currval('s')", "select 'open", "select 1a"}) {
+        "insert into pg_temp_3.t values (1)", "select currval('s')", "update pg_settings set a = 1",
+        "select 'open", "select 1a"}) {
     EXPECT_FALSE(looks_harmless_to_session(text)) << text;
   }
 }
