@@ -90,7 +90,7 @@ std::string_view line_of(std::string_view text, uint32_t number) {
   return {};
 }
 
-std::string quoted(std::string_view name) {
+std::string in_quotes(std::string_view name) {
   constexpr size_t kMaxShownName = 100;
   std::string text = "\"";
   for (const char c : name.substr(0, kMaxShownName)) {

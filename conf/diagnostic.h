@@ -38,7 +38,7 @@ bool has_errors(const std::vector<Diagnostic>& diagnostics);
 std::string_view line_of(std::string_view text, uint32_t number);
 
 // `name` in quotes, its control characters as \xNN: what is shown on a terminal must not drive it.
-std::string quoted(std::string_view name);
+std::string in_quotes(std::string_view name);
 
 // The candidate that `word` was most likely meant to be; empty if none is near.
 std::string_view nearest(std::string_view word, const std::vector<std::string_view>& candidates);

@@ -1,0 +1,31 @@
+// A server's address as libpq takes it: "host=… port=…" or "postgresql://user@host:port/name?…"
+// (libpq-connect.html#LIBPQ-CONNSTRING), of which we take the parameters that mean something to a proxy.
+// Several hosts are refused: a database has one primary, and its replicas are listed as such.
+//
+// Environment variables are put in after the text was cut into its parts, so that whatever they hold (blanks,
+// quotes, an '@' in a password) stays one value. Messages never repeat a value.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "conf/config.h"
+#include "conf/environment.h"
+
+namespace sportello::conf {
+
+struct ConninfoProblem {
+  size_t offset;  // in the text
+  std::string message;
+};
+
+struct Conninfo {
+  ServerAddress address;
+  std::vector<ConninfoProblem> problems;
+  bool has_literal_password = false;  // written down in the text itself
+};
+
+Conninfo parse_conninfo(std::string_view text, const Environment& environment);
+
+}  // namespace sportello::conf
