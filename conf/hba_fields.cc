@@ -49,7 +49,9 @@ class Cutter {
   }
 
   void skip_line() {
-    while (!at_end_of_line()) step();
+    // A comment, too, is continued: what is commented out stays so.
+    while (!at_end_of_line())
+      if (text_[at_] != '\\' || !skip_continuation()) step();
     if (at_ < text_.size()) step();
   }
 
