@@ -18,7 +18,7 @@ namespace {
 constexpr std::pair<std::string_view, std::string_view> kTheirDefaults[] = {
     {"pool_mode", "session"},   {"max_client_conn", "100"},    {"default_pool_size", "20"},
     {"reserve_pool_size", "0"}, {"reserve_pool_timeout", "5"}, {"auth_type", "md5"},
-    {"listen_addr", ""},        {"unix_socket_dir", "/tmp"},   {"pkt_buf", "4096"}};
+    {"listen_addr", ""},        {"unix_socket_dir", "/tmp"}};
 
 // Names of parameters that a database's line has in common with a conninfo string.
 constexpr std::string_view kConninfoKeys[] = {"host",           "port",     "dbname",           "user",
@@ -66,7 +66,10 @@ std::string toml_key(std::string_view name) {
   return is_bare ? std::string(name) : toml_string(name);
 }
 
-bool is_true(std::string_view text) { return text == "1" || text == "true" || text == "yes" || text == "on"; }
+bool is_true(std::string_view text) {
+  return text == "true" || text == "yes" || text == "on" ||
+         (text != "0" && text.find_first_not_of("0123456789") == text.npos);
+}
 
 // A value for a member of that type, as TOML. Empty: PgBouncer's value means nothing to us.
 std::string toml_value(const ValueRef& member, Form form, std::string_view value) {
@@ -148,6 +151,26 @@ std::string conninfo_value(std::string_view value) {
   return is_plain ? quoted : "'" + quoted + "'";
 }
 
+// Lines in the order in which they were first written; the last of two for one key counts, as it does for
+// PgBouncer, while TOML refuses the second.
+class Lines {
+ public:
+  void put(const std::string& key, std::string text) {
+    for (auto& [known, line] : lines_)
+      if (known == key) return void(line = std::move(text));
+    lines_.emplace_back(key, std::move(text));
+  }
+  void add_comment(std::string text) { lines_.emplace_back(std::string(), std::move(text)); }
+  std::string text() const {
+    std::string all;
+    for (const auto& [key, line] : lines_) all += line;
+    return all;
+  }
+
+ private:
+  std::vector<std::pair<std::string, std::string>> lines_;  // comments have no key
+};
+
 class Importer {
  public:
   std::string run(std::string_view ini) {
@@ -170,7 +193,7 @@ class Importer {
     return line + '\n';
   }
 
-  std::string& current() {
+  Lines& current() {
     switch (section_) {
       case Section::Databases:
         return databases_;
@@ -191,14 +214,14 @@ class Importer {
     if (line[0] == '[') return enter(line);
     const size_t equals = line.find('=');
     if (equals == std::string_view::npos) {
-      current() += comment("not understood: a line without an equals sign");
+      current().add_comment(comment("not understood: a line without an equals sign"));
       return;
     }
     const std::string_view key = trimmed(line.substr(0, equals));
     const std::string_view value = trimmed(line.substr(equals + 1));
     switch (section_) {
       case Section::Pgbouncer:
-        return read_setting(key, value);
+        return read_setting(std::string(key), value);
       case Section::Databases:
         return read_database(key, value);
       case Section::Users:
@@ -224,103 +247,90 @@ class Importer {
 
   // --- [pgbouncer] ---
 
-  void read_setting(std::string_view key, std::string_view value) {
-    const std::string_view why_not = why_not_ours(key);
+  void read_setting(const std::string& key, std::string_view value) {
+    const std::string_view why_not = key == "pkt_buf" ? "ours reads more at once" : why_not_ours(key);
     const Setting<Config>* const setting = find_setting(general_settings(), key);
-    if (setting == nullptr) {
-      general_ += comment(std::string(key) +
-                          (why_not.empty() ? " is not known to Sportello" : ": " + std::string(why_not)));
-      return;
-    }
-    seen_.insert(std::string(key));
-    if (key == "unix_socket_mode" || key == "server_check_query" || key == "auth_type" || !value.empty() ||
-        std::holds_alternative<std::string*>(setting->ref(scratch_)))
-      write_setting(*setting, value);
+    if (!why_not.empty()) return general_.add_comment(comment(key + ": " + std::string(why_not)));
+    if (setting == nullptr) return general_.add_comment(comment(key + " is not known to Sportello"));
+    const ValueRef member = setting->ref(scratch_);
+    if (value.empty() && !std::holds_alternative<std::string*>(member)) return;
+    seen_.insert(key);
+    const auto [written, remark] = translated(key, value);
+    general_.put(key, (remark.empty() ? std::string() : comment(remark)) + key + " = " +
+                          toml_value(member, setting->form, written) + '\n');
   }
 
-  void write_setting(const Setting<Config>& setting, std::string_view value) {
-    std::string written(value);
-    if (setting.key == "auth_type" && (value == "pam" || value == "ldap" || value == "plain")) {
-      general_ +=
-          comment("auth_type = " + written + " is not offered; until you choose one, SCRAM is asked for");
-      written = "scram-sha-256";
+  struct Translated {
+    std::string value;
+    std::string remark;
+  };
+  // The values that PgBouncer spells otherwise.
+  static Translated translated(const std::string& key, std::string_view given) {
+    const std::string value(given);
+    if (key == "auth_type" && (value == "pam" || value == "ldap" || value == "plain"))
+      return {"scram-sha-256", "auth_type was " + value + ", which is not offered: choose one"};
+    if (key.ends_with("_tls_protocols")) {
+      const bool is_known =
+          value == "secure" || value == "default" || value == "tlsv1.2" || value == "tlsv1.3";
+      return {value == "tlsv1.3" ? "TLSv1.3" : "TLSv1.2",
+              is_known ? "" : key + " was " + value + ": see what is offered"};
     }
-    const bool names_versions =
-        setting.key == "client_tls_protocols" || setting.key == "server_tls_protocols";
-    if (names_versions) {
-      const bool is_new_only = written == "tlsv1.3";
-      if (!is_new_only && written != "secure" && written != "default")
-        general_ += comment(std::string(setting.key) + " was " + written +
-                            "; versions before TLS 1.2 are not offered");
-      written = is_new_only ? "TLSv1.3" : "TLSv1.2";
-    }
-    const bool is_default_list =
-        setting.key.ends_with("_ciphers") &&
-        (value == "default" || value == "secure" || value == "fast" || value == "normal" || value == "all");
-    if (is_default_list) written.clear();
-    if (setting.key == "server_check_query" && value == "<empty>") written.clear();
-    general_ +=
-        std::string(setting.key) + " = " + toml_value(setting.ref(scratch_), setting.form, written) + '\n';
+    constexpr std::string_view kLists[] = {"default", "secure", "fast", "normal", "all"};
+    if (key.ends_with("_ciphers") &&
+        std::find(std::begin(kLists), std::end(kLists), given) != std::end(kLists))
+      return {};
+    if (key == "server_check_query" && value == "<empty>") return {};
+    // A number of seconds there, yes or no here.
+    if (key == "tcp_defer_accept") return {value == "0" ? "false" : "true", {}};
+    return {value, {}};
   }
 
-  // --- [databases] ---
+  // --- [databases] and [users] ---
 
   void read_database(std::string_view name, std::string_view value) {
     const std::string title = unquoted_name(name);
     const std::optional<std::vector<Pair>> pairs = cut_pairs(value);
-    if (!pairs) {
-      databases_ += '\n' + comment("[databases] " + title + ": not understood");
-      return;
-    }
-    Database scratch;
-    std::string settings;
+    if (!pairs) return databases_.add_comment('\n' + comment("[databases] " + title + ": not understood"));
+    Lines lines;
     std::string conninfo;
-    std::string comments;
     bool has_host = false;
     for (const Pair& pair : *pairs) {
       if (pair.value.empty() && pair.key != "password") continue;
       const bool is_conninfo =
           std::find(std::begin(kConninfoKeys), std::end(kConninfoKeys), pair.key) != std::end(kConninfoKeys);
-      const std::string_view key =
-          pair.key == "reserve_pool" ? "reserve_pool_size" : std::string_view(pair.key);
-      const Setting<Database>* const setting = find_setting(database_settings(), key);
-      if (pair.key == "host" && pair.value.find(',') != std::string::npos) {
-        comments += comment("host was " + pair.value + ": if the others are replicas, list them in replicas");
-        conninfo += " host=" + conninfo_value(pair.value.substr(0, pair.value.find(',')));
-        has_host = true;
-      } else if (is_conninfo) {
-        conninfo += ' ' + pair.key + '=' + conninfo_value(pair.value);
-        has_host |= pair.key == "host";
-      } else if (setting != nullptr) {
-        settings +=
-            std::string(key) + " = " + toml_value(setting->ref(scratch), setting->form, pair.value) + '\n';
-      } else {
-        comments += comment(pair.key + " has no equivalent");
+      has_host |= pair.key == "host";
+      if (!is_conninfo) {
+        add_override(database_settings(), pair, lines);
+        continue;
       }
+      const size_t comma = pair.key == "host" ? pair.value.find(',') : std::string::npos;
+      if (comma != std::string::npos)
+        lines.add_comment(
+            comment("host was " + pair.value + ": if the others are replicas, list them in replicas"));
+      conninfo += ' ' + pair.key + '=' + conninfo_value(pair.value.substr(0, comma));
     }
-    // Without a host PgBouncer takes the Unix socket, in libpq's place for it.
+    // Without a host PgBouncer takes the Unix socket, in the place where Debian's servers have it.
     if (!has_host) conninfo = " host=/var/run/postgresql" + conninfo;
-    databases_ += "\n[databases." + toml_key(title) + "]\n" + comments +
-                  "primary = " + toml_string(conninfo.substr(1)) + '\n' + settings;
+    databases_.put(title, "\n[databases." + toml_key(title) +
+                              "]\nprimary = " + toml_string(conninfo.substr(1)) + '\n' + lines.text());
   }
-
-  // --- [users] ---
 
   void read_user(std::string_view name, std::string_view value) {
     const std::string title = unquoted_name(name);
     const std::optional<std::vector<Pair>> pairs = cut_pairs(value);
-    if (!pairs) {
-      users_ += '\n' + comment("[users] " + title + ": not understood");
-      return;
-    }
-    User scratch;
-    users_ += "\n[users." + toml_key(title) + "]\n";
-    for (const Pair& pair : *pairs) {
-      const Setting<User>* const setting = find_setting(user_settings(), pair.key);
-      users_ += setting == nullptr
-                    ? comment(pair.key + " has no equivalent")
-                    : pair.key + " = " + toml_value(setting->ref(scratch), setting->form, pair.value) + '\n';
-    }
+    if (!pairs) return users_.add_comment('\n' + comment("[users] " + title + ": not understood"));
+    Lines lines;
+    for (const Pair& pair : *pairs) add_override(user_settings(), pair, lines);
+    users_.put(title, "\n[users." + toml_key(title) + "]\n" + lines.text());
+  }
+
+  template <typename Owner>
+  static void add_override(std::span<const Setting<Owner>> table, const Pair& pair, Lines& lines) {
+    const std::string key = pair.key == "reserve_pool" ? "reserve_pool_size" : pair.key;
+    const Setting<Owner>* const setting = find_setting(table, key);
+    if (setting == nullptr) return lines.add_comment(comment(pair.key + " has no equivalent"));
+    Owner scratch;
+    lines.put(key, key + " = " + toml_value(setting->ref(scratch), setting->form, pair.value) + '\n');
   }
 
   // "a ""name""" as well as name.
@@ -341,15 +351,18 @@ class Importer {
       if (setting == nullptr || seen_.contains(std::string(key))) continue;
       defaults += std::string(key) + " = " + toml_value(setting->ref(scratch_), setting->form, value) + '\n';
     }
-    std::string result = top_ + (top_.empty() ? "" : "\n") + "[sportello]\n" + general_;
+    std::string result = top_ + (top_.empty() ? "" : "\n") + "[sportello]\n" + general_.text();
     if (!defaults.empty()) result += "# PgBouncer's defaults, where ours differ:\n" + defaults;
-    return result + databases_ + users_;
+    return result + databases_.text() + users_.text();
   }
 
   Section section_ = Section::None;
   Config scratch_;
   std::set<std::string> seen_;
-  std::string top_, general_, databases_, users_;
+  std::string top_;
+  Lines general_;
+  Lines databases_;
+  Lines users_;
 };
 
 }  // namespace
