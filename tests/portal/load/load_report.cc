@@ -4,6 +4,7 @@
 #include <rapidjson/stringbuffer.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdarg>
 #include <cstdio>
 
@@ -32,9 +33,10 @@ __attribute__((format(printf, 2, 3))) void append(std::string& out, const char* 
   out += line;
 }
 
-// Two decimals below ten, else none that nobody reads.
+// No more decimals than somebody reads.
 std::string number(double value) {
   char text[64];
+  if (value == std::floor(value)) return std::to_string(static_cast<long long>(value));
   std::snprintf(text, sizeof text, value < 10 ? "%.2f" : value < 100 ? "%.1f" : "%.0f", value);
   return text;
 }

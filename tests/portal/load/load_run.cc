@@ -1,6 +1,7 @@
 #include "tests/portal/load/load_run.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace sportello::portal {
 namespace {
@@ -26,7 +27,9 @@ LoadRun::LoadRun(const LoadOptions& options, const std::vector<Request>& request
              [this](uint32_t client, size_t request, Clock::time_point due, std::optional<Failure> failure) {
                request_done(client, request, due, std::move(failure));
              }},
-      statistics_(requests.size()) {
+      statistics_(requests.size()),
+      newcomers_(options.clients),
+      newcomer_(options.clients, true) {
   for (uint32_t number = 0; number < options.clients; ++number) {
     clients_.emplace_back(world_, number, options.protocol, facts, client_seed(options.seed, number));
   }
@@ -34,17 +37,25 @@ LoadRun::LoadRun(const LoadOptions& options, const std::vector<Request>& request
 
 void LoadRun::run() {
   const auto begin = Clock::now();
-  measured_from_ = begin + options_.warm_up;
-  measured_to_ = measured_from_ + options_.duration;
+  warm_at_ = begin + options_.warm_up;
+  if (options_.warm_up.count() == 0) newcomers_ = 0;  // their coming in is what is measured
   for (uint32_t number = 0; number < options_.clients; ++number) {
     reactor_.call_at(begin + options_.warm_up * number / options_.clients, number);
   }
   while (Clock::now() < measured_to_ || running_ > 0) {
+    start_measuring_if_warm();
     reactor_.turn(
         kTurn, [this](uint32_t client) { clients_[client].ready(); },
         [this](uint32_t client, Clock::time_point at) { came_due(client, at); });
     give_up_overdue();
   }
+}
+
+void LoadRun::start_measuring_if_warm() {
+  const auto now = Clock::now();
+  if (measured_from_ != Clock::time_point::max() || now < warm_at_ || newcomers_ > 0) return;
+  measured_from_ = options_.warm_up.count() == 0 ? warm_at_ : now;
+  measured_to_ = measured_from_ + options_.duration;
 }
 
 double LoadRun::seconds() const {
@@ -63,6 +74,10 @@ void LoadRun::came_due(uint32_t client, Clock::time_point at) {
 void LoadRun::request_done(uint32_t client, size_t request, Clock::time_point due,
                            std::optional<Failure> failure) {
   --running_;
+  if (newcomers_ > 0 && newcomer_[client]) {
+    newcomer_[client] = false;
+    --newcomers_;
+  }
   const auto now = Clock::now();
   if (is_measured(due)) {
     if (failure) {

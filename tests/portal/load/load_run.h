@@ -29,6 +29,7 @@ class LoadRun {
   void came_due(uint32_t client, Clock::time_point at);
   void request_done(uint32_t client, size_t request, Clock::time_point due, std::optional<Failure> failure);
   void give_up_overdue();
+  void start_measuring_if_warm();
   bool is_measured(Clock::time_point due) const { return due >= measured_from_ && due < measured_to_; }
   Clock::duration think_time(LoadClient& client) const;
 
@@ -38,8 +39,12 @@ class LoadRun {
   ClientWorld world_;
   std::deque<LoadClient> clients_;
   LoadStatistics statistics_;
-  Clock::time_point measured_from_;
-  Clock::time_point measured_to_;  // brought forward when enough requests have been sent
+  Clock::time_point warm_at_;
+  size_t newcomers_;            // clients whose first request is not over: so many,
+  std::vector<bool> newcomer_;  // and who
+  Clock::time_point measured_from_ = Clock::time_point::max();  // max: not measuring yet
+  Clock::time_point measured_to_ =
+      Clock::time_point::max();  // brought forward when enough requests have been sent
   uint64_t measured_requests_ = 0;
   size_t running_ = 0;  // requests on their way
 };
