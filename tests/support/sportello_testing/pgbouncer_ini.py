@@ -32,5 +32,6 @@ def ini_text(config):
     for name, settings in config.get("users", {}).items():
         lines.append(f"{name} = " + " ".join(f"{key}={_value(value)}" for key, value in settings.items()))
     lines += ["[pgbouncer]"]
-    lines += [f"{name} = {_value(value)}" for name, value in config["sportello"].items() if name not in _UNKNOWN]
+    settings = {"pool_mode": "transaction", **config["sportello"]}  # our default, not PgBouncer's
+    lines += [f"{name} = {_value(value)}" for name, value in settings.items() if name not in _UNKNOWN]
     return "\n".join(lines) + "\n"

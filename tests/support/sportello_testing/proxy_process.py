@@ -27,6 +27,8 @@ _TREE = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..", ".."
 BINARY = os.path.abspath(os.environ.get("SPORTELLO_BIN", os.path.join(_TREE, "build/release/proxy/sportello")))
 IS_PGBOUNCER = os.path.basename(BINARY) == "pgbouncer"
 
+STOP_AT_ONCE = signal.SIGTERM if IS_PGBOUNCER else signal.SIGINT
+
 # Sanitizers slow the process down; deadlines in tests are multiplied by this.
 PATIENCE = float(os.environ.get("SPORTELLO_TEST_PATIENCE", "1"))
 
@@ -122,12 +124,12 @@ class ProxyProcess:
     def wait_exit(self, deadline=20.0):
         return processes.wait_for_exit(self.process, deadline * PATIENCE)
 
-    def stop(self, number=signal.SIGINT, expected_codes=(0,)):
+    def stop(self, number=STOP_AT_ONCE, expected_codes=(0, 1) if IS_PGBOUNCER else (0,)):
         """Ends the process and checks how it went; nothing to do if it is gone already and was judged."""
         if self.process is None:
             return
         died_early = self.process.poll() is not None
-        code = processes.end(self.process, number, 15 * PATIENCE)
+        code = processes.end(self.process, number, 5 * PATIENCE)
         log = self.log()
         self.process = None
         if _SANITIZER_REPORT.search(log):
