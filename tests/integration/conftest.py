@@ -55,14 +55,14 @@ class Service:
 
 
 @pytest.fixture(params=["postgres", "workers1", "workers4"])
-def service(request, primary, proxy):
+def service(request, primary):
     """The same test against PostgreSQL and against the proxy with two links: the first is what the second must do."""
     if request.param == "postgres":
         made = Service(primary.port)
     else:
         if IS_PGBOUNCER and request.param == "workers4":
             pytest.skip("PgBouncer has one worker")
-        process = proxy(default_pool_size=2, workers=int(request.param[-1]))
+        process = request.getfixturevalue("proxy")(default_pool_size=2, workers=int(request.param[-1]))
         made = Service(process.port, process)
     yield made
     made.close()

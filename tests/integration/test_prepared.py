@@ -170,7 +170,7 @@ def test_an_error_in_a_pipeline_skips_to_its_sync(service):
         wire.bind("", "a"), wire.execute(), wire.sync(), ready=3)
     assert lines == [
         "ParseComplete", "BindComplete", "DataRow 1", "CommandComplete SELECT 1", "ReadyForQuery I",
-        "ParseComplete", "BindComplete", "ErrorResponse ERROR 22012 division by zero", "ReadyForQuery I",
+        "ParseComplete", "ErrorResponse ERROR 22012 division by zero", "ReadyForQuery I",
         "BindComplete", "DataRow 1", "CommandComplete SELECT 1", "ReadyForQuery I"]
     assert errors(run_named(client, "c")) == ["26000"]
 
@@ -285,7 +285,7 @@ def test_discard_all_in_a_transaction_is_postgresqls_error(service):
 # ---- plans that no longer fit ----
 
 def test_a_new_parse_after_ddl_is_planned_anew(service, table):
-    client = service.wire()
+    client = service.wire("postgres")
     assert client.extended(f"SELECT * FROM {table}")[2] == "RowDescription id note"
     client.query(f"ALTER TABLE {table} ADD COLUMN extra int")
     for _ in range(2):
