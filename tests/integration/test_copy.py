@@ -14,6 +14,7 @@ def test_copy_in(service, table):
     assert rows(client.query(f"SELECT note FROM {table} ORDER BY id")) == ["one", "two"]
 
 
+@pytest.mark.ours
 def test_copy_in_sent_without_waiting(service, table):
     client = service.wire()
     lines = client.exchange(wire.query(f"COPY {table} FROM STDIN"), wire.copy_data(b"1\tx\n"), wire.copy_done(), wire.query("SELECT 7"), ready=2)
