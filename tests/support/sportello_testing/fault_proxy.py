@@ -55,6 +55,10 @@ class Direction:
         with self._changed:
             self._cut_at = self.passed_bytes + count
 
+    def cut_never(self):
+        with self._changed:
+            self._cut_at = None
+
     def wait_until_stalled(self, deadline=15.0):
         wait_until(lambda: self.stalled > 0, f"{self.name} stalls", deadline)
 

@@ -77,6 +77,13 @@ def resident_bytes(pid):
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
+def cpu_seconds(pid):
+    """Processor time that a process has used, user and system."""
+    with open(f"/proc/{pid}/stat") as file:
+        fields = file.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def end(process, first_signal=signal.SIGTERM, deadline=10.0):
     """Ends a process of ours: politely, then with SIGKILL. Returns its exit code."""
     if process.poll() is None:
