@@ -1,20 +1,8 @@
-#include "conf/hba.h"
 #include "proxy/admin/admin_session.h"
 #include "proxy/control/auth_query.h"
-namespace sportello::conf {
-const HbaRule* Hba::match(const HbaQuery&) const { return nullptr; }
-}  // namespace sportello::conf
 namespace sportello::proxy {
-std::unique_ptr<AdminSession> AdminSession::open(Worker&, ClientConnection&, const std::string&,
-                                                 std::string&) {
-  return std::make_unique<AdminSession>();
-}
+std::unique_ptr<AdminSession> AdminSession::open(Worker&, ClientConnection&, const std::string&, std::string&) { return std::make_unique<AdminSession>(); }
 void AdminSession::on_bytes(std::string_view) {}
 AuthQuery::AuthQuery(EventLoop&) {}
-bool AuthQuery::look_up(const RuntimeConfigRef&, const std::string&, const std::string&, Answer) {
-  return false;
+bool AuthQuery::look_up(const RuntimeConfigRef&, const std::string&, const std::string&, Answer) { return false; }
 }
-bool RuntimeConfig::identity_matches(const conf::HbaRule*, const std::string& n, const std::string& u) const {
-  return n == u;
-}
-}  // namespace sportello::proxy

@@ -5,8 +5,10 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <cstring>
 #include <fstream>
 #include <iostream>
 
@@ -71,12 +73,14 @@ int check(const std::string& path) {
 }
 
 int import_pgbouncer(const std::string& path) {
-  const conf::PgbouncerImport imported = conf::import_pgbouncer(path);
-  for (const auto& problem : imported.diagnostics) {
-    std::cerr << problem.to_string() << '\n';
+  std::ifstream file(path);
+  if (!file) {
+    std::cerr << path << ": " << std::strerror(errno) << '\n';
+    return 1;
   }
-  std::cout << imported.toml;
-  return conf::has_errors(imported.diagnostics) ? 1 : 0;
+  const std::string ini{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+  std::cout << conf::import_pgbouncer(ini);
+  return 0;
 }
 
 int serve(const std::string& path) {

@@ -35,6 +35,11 @@ bool RuntimeConfig::is_stats_user(const std::string& name) const {
   return std::find(conf.stats_users.begin(), conf.stats_users.end(), name) != conf.stats_users.end();
 }
 
+bool RuntimeConfig::identity_matches(const conf::HbaRule* rule, const std::string& name,
+                                     const std::string& user) const {
+  return ident_maps.allows(rule != nullptr ? rule->map : "", name, user);
+}
+
 PoolSettingsRef RuntimeConfig::pool_settings(const std::string& database_name,
                                              const std::string& user_name) const {
   static const conf::Database no_database;

@@ -1,7 +1,7 @@
+#include "conf/config_loader.h"
+#include "conf/userlist.h"
 #include "protocol/tls/tls_context.h"
 #include "proxy/runtime_config.h"
-
-#include "conf/config_loader.h"
 
 namespace sportello::proxy {
 namespace {
@@ -46,14 +46,42 @@ void load_tls(RuntimeConfig& config, std::vector<std::string>& errors) {
   }
 }
 
+// What a file named in the configuration says, or the problems with it.
+template <typename Diagnostics>
+bool tell(const Diagnostics& diagnostics, std::vector<std::string>& problems) {
+  for (const conf::Diagnostic& diagnostic : diagnostics) {
+    problems.push_back(diagnostic.to_string());
+  }
+  return !conf::has_errors(diagnostics);
+}
+
+bool load_files(RuntimeConfig& config, std::vector<std::string>& problems) {
+  const conf::Config& conf = config.conf;
+  bool good = true;
+  if (!conf.auth_file.empty()) {
+    conf::Userlist userlist = conf::load_userlist(conf.auth_file);
+    good = tell(userlist.diagnostics, problems) && good;
+    config.secrets = std::move(userlist.secrets);
+  }
+  if (!conf.auth_hba_file.empty()) {
+    conf::HbaLoad hba = conf::load_hba(conf.auth_hba_file);
+    good = tell(hba.diagnostics, problems) && good;
+    config.hba = std::move(hba.hba);
+  }
+  if (!conf.auth_ident_file.empty()) {
+    conf::IdentMapsLoad maps = conf::load_ident_maps(conf.auth_ident_file);
+    good = tell(maps.diagnostics, problems) && good;
+    config.ident_maps = std::move(maps.maps).value_or(conf::IdentMaps());
+  }
+  return good;
+}
+
 }  // namespace
 
 RuntimeConfigLoad load_runtime_config(const std::string& path) {
   RuntimeConfigLoad load;
   conf::ConfigLoad loaded = conf::load_config(path);
-  for (const conf::Diagnostic& diagnostic : loaded.diagnostics) {
-    load.problems.push_back(diagnostic.to_string());
-  }
+  tell(loaded.diagnostics, load.problems);
   if (!loaded.config) {
     return load;
   }
@@ -61,11 +89,12 @@ RuntimeConfigLoad load_runtime_config(const std::string& path) {
   config->conf = std::move(*loaded.config);
   config->path = path;
   std::vector<std::string> errors;
+  const bool files_good = load_files(*config, load.problems);
   load_tls(*config, errors);
   for (const std::string& error : errors) {
-    load.problems.push_back(path + ": " + error);
+    load.problems.push_back(path + ": error: " + error);
   }
-  if (errors.empty()) {
+  if (files_good && errors.empty()) {
     load.config = std::move(config);
   }
   return load;

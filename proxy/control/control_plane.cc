@@ -4,7 +4,7 @@
 
 #include <csignal>
 
-#include "conf/settings_view.h"
+#include "conf/setting_table.h"
 #include "proxy/log.h"
 
 namespace sportello::proxy {

@@ -232,7 +232,7 @@ std::optional<AuthMethod> ClientStartup::method_for(bool* hba_rejected) {
   }
   const ClientAddress& address = connection_->address();
   const conf::HbaRule* rule = config_->hba->match({.is_local = address.is_local,
-                                                   .is_tls = connection_->tls() != nullptr,
+                                                   .tls = connection_->tls() != nullptr,
                                                    .address = address.address,
                                                    .database = database_,
                                                    .user = user_,
