@@ -168,12 +168,17 @@ void Worker::serve(const std::shared_ptr<PoolRuntime>& shared) {
     }
   }
   if (served.waiting().empty()) {
+    if (shared->waiting.load() > 0) {
+      // Asked for an idle link that is gone: whoever asked has to look elsewhere.
+      group_->post_serve_waiting(shared);
+    }
     return;
   }
   if (const auto other = shared->worker_with_idle(index_)) {
     group_->post_serve(*other, shared);
+  } else {
+    open_links(served);
   }
-  open_links(served);
 }
 
 void Worker::open_links(Pool& pool, bool to_minimum) {
