@@ -13,9 +13,7 @@ import time
 
 from . import wire
 from .login import ScramClient, md5_answer
-from .waiting import DeadlineExceeded
-
-DEFAULT_DEADLINE_SECONDS = 15.0
+from .waiting import DEFAULT_DEADLINE_SECONDS, DeadlineExceeded
 
 
 class ConnectionClosed(Exception):
