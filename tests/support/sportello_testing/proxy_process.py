@@ -156,7 +156,7 @@ class ProxyProcess:
     # ---- clients ----
 
     def connect(self, user="alice", dbname=DATABASE, autocommit=True, **more):
-        options = {"connect_timeout": 15, "password": self.users.get(user) or None, **more}
+        options = {"connect_timeout": 8, "password": self.users.get(user) or None, **more}
         host = options.pop("host", "127.0.0.1")
         return psycopg.connect(host=host, port=self.port, user=user, dbname=dbname, autocommit=autocommit, **options)
 

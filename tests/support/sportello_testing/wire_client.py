@@ -128,6 +128,8 @@ class WireClient:
 
     def _note(self, kind, body):
         self.lines.append(wire.trace_backend(kind, body))
+        if self.lines[-1].startswith("Malformed"):
+            return
         if kind == b"S":
             fields = wire.Fields(body)
             name = fields.cstring()
