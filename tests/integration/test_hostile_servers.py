@@ -25,7 +25,9 @@ def first_answer(process):
         try:
             client.login("alice", "app")
             client.send(wire.query("SELECT 1"))
-            lines = client.read_until("ErrorResponse", "ReadyForQuery")
+            lines = client.read_until("ErrorResponse", "ReadyForQuery", "Malformed")
+            if lines[-1].startswith("Malformed"):
+                return lines[-1]
             return errors(lines)[0] if errors(lines) else "ok"
         except LoginFailed as failed:
             return failed.sqlstate

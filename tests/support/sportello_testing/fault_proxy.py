@@ -21,7 +21,7 @@ import threading
 import time
 
 from . import wire
-from .waiting import wait_until
+from .waiting import DEFAULT_DEADLINE_SECONDS, wait_until
 
 
 class Direction:
@@ -59,7 +59,7 @@ class Direction:
         with self._changed:
             self._cut_at = None
 
-    def wait_until_stalled(self, deadline=15.0):
+    def wait_until_stalled(self, deadline=DEFAULT_DEADLINE_SECONDS):
         wait_until(lambda: self.stalled > 0, f"{self.name} stalls", deadline)
 
     # ---- used by the pumps ----

@@ -20,7 +20,7 @@ from .pgbouncer_ini import ini_text
 from .ports import free_port
 from .postgres import DATABASE, PASSWORDS
 from .toml_text import toml_text
-from .waiting import wait_until
+from .waiting import PATIENCE, wait_until
 from .wire_client import WireClient
 
 _TREE = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..", ".."))
@@ -28,9 +28,6 @@ BINARY = os.path.abspath(os.environ.get("SPORTELLO_BIN", os.path.join(_TREE, "bu
 IS_PGBOUNCER = os.path.basename(BINARY) == "pgbouncer"
 
 STOP_AT_ONCE = signal.SIGTERM if IS_PGBOUNCER else signal.SIGINT
-
-# Sanitizers slow the process down; deadlines in tests are multiplied by this.
-PATIENCE = float(os.environ.get("SPORTELLO_TEST_PATIENCE", "1"))
 
 _SANITIZER_REPORT = re.compile(r"ERROR: AddressSanitizer|ERROR: LeakSanitizer|WARNING: ThreadSanitizer|runtime error:")
 
@@ -121,6 +118,9 @@ class ProxyProcess:
     def send_signal(self, number):
         self.process.send_signal(number)
 
+    def send_hup(self):
+        self.send_signal(signal.SIGHUP)
+
     def wait_exit(self, deadline=20.0):
         return processes.wait_for_exit(self.process, deadline * PATIENCE)
 
@@ -156,7 +156,7 @@ class ProxyProcess:
     # ---- clients ----
 
     def connect(self, user="alice", dbname=DATABASE, autocommit=True, **more):
-        options = {"connect_timeout": 15, "password": self.users.get(user) or None, **more}
+        options = {"connect_timeout": 8, "password": self.users.get(user) or None, **more}
         host = options.pop("host", "127.0.0.1")
         return psycopg.connect(host=host, port=self.port, user=user, dbname=dbname, autocommit=autocommit, **options)
 

@@ -289,6 +289,17 @@ _BACKEND_PLAIN = {
 }
 
 
+def _readable(trace):
+    """Traces of malformed messages are lines, too: hostile peers send them on purpose."""
+    def traced(kind, body):
+        try:
+            return trace(kind, body)
+        except (ValueError, struct.error):
+            return f"Malformed {kind!r} {body[:60]!r}"
+    return traced
+
+
+@_readable
 def trace_backend(kind, body):
     fields = Fields(body)
     if kind in _BACKEND_PLAIN:
@@ -324,6 +335,7 @@ _FRONTEND_PLAIN = {b"S": "Sync", b"H": "Flush", b"X": "Terminate", b"c": "CopyDo
 _KINDS = {"S": "statement", "P": "portal"}
 
 
+@_readable
 def trace_frontend(kind, body):
     fields = Fields(body)
     if kind in _FRONTEND_PLAIN:

@@ -13,9 +13,7 @@ import time
 
 from . import wire
 from .login import ScramClient, md5_answer
-from .waiting import DeadlineExceeded
-
-DEFAULT_DEADLINE_SECONDS = 15.0
+from .waiting import DEFAULT_DEADLINE_SECONDS, DeadlineExceeded
 
 
 class ConnectionClosed(Exception):
@@ -130,6 +128,8 @@ class WireClient:
 
     def _note(self, kind, body):
         self.lines.append(wire.trace_backend(kind, body))
+        if self.lines[-1].startswith("Malformed"):
+            return
         if kind == b"S":
             fields = wire.Fields(body)
             name = fields.cstring()

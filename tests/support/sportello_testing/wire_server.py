@@ -31,7 +31,7 @@ class ServerConnection:
         self.number = number         # 0 for the first connection of this server
         self.lines = []
         self.startup = None          # the StartupMessage's parameters
-        self.closed_by_peer = False
+        self.closed_by_peer = False  # it said Terminate or closed its side
         self._buffer = wire.MessageBuffer(typed=False)
         self.socket.settimeout(DEADLINE_SECONDS)
 
@@ -50,6 +50,7 @@ class ServerConnection:
                 raise PeerGone()
             self._buffer.feed(data)
         kind, body, _ = found
+        self.closed_by_peer = kind == b"X"      # Terminate is a close with a word of goodbye
         self.lines.append(wire.trace_frontend(kind, body) if self._buffer.typed else wire.trace_startup(body))
         return kind, body
 
