@@ -5,6 +5,7 @@ A small portal (scale 0.01) in a database of its own on the shared primary.
 import json
 import os
 import subprocess
+import tomllib
 
 import pytest
 
@@ -99,3 +100,12 @@ def test_the_partial_indexes_serve_their_queries(portal, query, index):
         connection.execute("SET enable_seqscan = off")   # ten notaries fit into one page
         plan = "\n".join(row[0] for row in connection.execute("EXPLAIN " + query))
     assert index in plan
+
+
+def test_the_cache_rules_are_for_the_queries_as_they_are():
+    with open(os.path.join(PORTAL, "rules.toml"), "rb") as file:
+        rules = tomllib.load(file)["cache"]["rules"]
+    for rule in rules:
+        with open(os.path.join(PORTAL, "queries", rule["name"] + ".sql")) as file:
+            lines = [line for line in file.read().splitlines() if not line.startswith("--")]
+        assert rule["query"].strip() == "\n".join(lines).strip().rstrip(";")
