@@ -45,7 +45,7 @@ void append_findings(std::string& out, const LoadReport& report) {
   for (const auto& finding : findings(report)) {
     append(out, "  %-22s %10s %-4s", finding.label, number(finding.measured).c_str(), finding.unit);
     if (report.options.targets) {
-      append(out, "  target %s %g %-4s  %s", finding.at_least ? "at least" : "below   ", finding.target,
+      append(out, "  target %-8s %4g %-2s  %s", finding.at_least ? "at least" : "below", finding.target,
              finding.unit, finding.met() ? "ok" : "MISSED");
     }
     while (out.back() == ' ') out.pop_back();
