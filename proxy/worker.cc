@@ -226,8 +226,9 @@ void Worker::link_ready(ServerLink& link) {
     shared.welcome = std::move(welcome);
     shared.last_failure.reset();
   }
-  put_back(link);
-  serve(link.pool().shared_ref());
+  const std::shared_ptr<PoolRuntime> its_pool = link.pool().shared_ref();
+  put_back(link);  // from here on it may be another worker's
+  serve(its_pool);
 }
 
 // The link is idle and in no list: it goes to whose turn it is.

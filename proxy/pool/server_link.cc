@@ -226,7 +226,7 @@ bool ServerLink::on_login_bytes() {
     if (progress == LoginProgress::Done) {
       keep_rest(view);
       logged_in(login_->result());
-      return true;
+      return false;
     }
   }
   keep_rest(view);
@@ -261,8 +261,12 @@ bool ServerLink::on_session_bytes() {
     return false;
   }
   if (client_->asks_server()) {
-    keep_rest(view.substr(client_->on_startup_answer(view)));
-    return true;
+    // What follows the last byte taken cannot be: the client's question is the only one.
+    const size_t taken = client_->on_startup_answer(view);
+    if (client_ != nullptr && client_->asks_server()) {
+      keep_rest(view.substr(taken));
+    }
+    return false;
   }
   Outbox& to_server = worker_->to_server();
   Outbox& to_client = worker_->to_client();
@@ -280,7 +284,9 @@ bool ServerLink::on_session_bytes() {
   }
   if (client_ != nullptr && step.free) {
     worker_->link_free(*this);
-  } else if (client_ != nullptr && client_->unsent_bytes() > Worker::kHighWaterBytes) {
+    return false;
+  }
+  if (client_ != nullptr && client_->unsent_bytes() > Worker::kHighWaterBytes) {
     transport_->pause();
   }
   return true;
@@ -302,6 +308,7 @@ bool ServerLink::on_own_query_bytes() {
   if (step.done) {
     set_phase(LinkPhase::Idle);
     worker_->link_cleaned(*this, own_query_.error());
+    return false;
   }
   return true;
 }
