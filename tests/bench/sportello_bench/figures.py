@@ -1,0 +1,42 @@
+"""What /proc says of a process. Of one that has died, everything raises ProcessLookupError or FileNotFoundError."""
+import os
+import re
+
+_TICK_US = 1e6 / os.sysconf("SC_CLK_TCK")
+
+
+def cpu_us(pid):
+    """User and system time of all threads, also of those that ended, in microseconds; exact to a clock tick."""
+    with open(f"/proc/{pid}/stat") as file:
+        fields = file.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) * _TICK_US
+
+
+def _status_bytes(pid, name):
+    with open(f"/proc/{pid}/status") as file:
+        found = re.search(rf"^{name}:\s+(\d+) kB$", file.read(), re.M)
+    if not found:   # a zombie has no memory
+        raise ProcessLookupError(f"process {pid} has ended")
+    return int(found[1]) * 1024
+
+
+def resident_bytes(pid):
+    return _status_bytes(pid, "VmRSS")
+
+
+def peak_bytes(pid):
+    """The highest resident memory since the start, or since reset_peak()."""
+    return _status_bytes(pid, "VmHWM")
+
+
+def reset_peak(pid):
+    with open(f"/proc/{pid}/clear_refs", "w") as file:
+        file.write("5")
+
+
+def machine():
+    """What a reader must know to compare two reports."""
+    with open("/proc/cpuinfo") as file:
+        model = re.search(r"^model name\s*:\s*(.*)$", file.read(), re.M)
+    return {"cores": len(os.sched_getaffinity(0)), "cpu": model[1] if model else "unknown",
+            "kernel": os.uname().release, "load_before": os.getloadavg()[0]}
