@@ -476,6 +476,9 @@ void Worker::tick() {
   check_pools(time);
   if (time - last_slow_check_ >= kSlowCheck) {
     last_slow_check_ = time;
+    if (index_ == 0) {
+      group_->sample_stats(time);
+    }
   }
 }
 
