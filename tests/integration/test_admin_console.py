@@ -136,6 +136,15 @@ def test_a_pin_is_shown_with_its_reason(primary, proxy):
         assert one(process, "CLIENTS", user="alice")["pinned"] != ""
 
 
+def test_prepared_statements_are_counted(primary, proxy):
+    process = proxy()
+    with process.connect() as client:
+        for _ in range(3):
+            client.execute("SELECT %s::int", (1,), prepare=True)
+    stats = one(process, "STATS", database="app")
+    assert (stats["total_client_parse_count"], stats["total_server_parse_count"], stats["total_bind_count"]) == (1, 1, 3)
+
+
 def test_who_waits_is_counted_with_how_long(primary, proxy, workers):
     process = proxy(default_pool_size=1, reserve_pool_size=0, workers=workers)
     with process.connect() as holder:
