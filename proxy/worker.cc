@@ -477,6 +477,9 @@ void Worker::tick() {
   check_pools(time);
   if (time - last_slow_check_ >= kSlowCheck) {
     last_slow_check_ = time;
+    if (index_ == 0) {
+      group_->sample_stats(time);
+    }
   }
 }
 
@@ -535,7 +538,7 @@ void Worker::check_pools(TimePoint time) {
       serve(its_pool->shared_ref());
     } else if (time - last_slow_check_ >= kSlowCheck && its_pool->settings().min_pool_size > 0 &&
                shared->links.used() < its_pool->settings().min_pool_size &&
-               shared->database->clients.used() > 0) {
+               !shared->database->paused.load() && shared->database->clients.used() > 0) {
       open_links(*its_pool, true);
     }
   }

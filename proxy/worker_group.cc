@@ -123,6 +123,22 @@ void WorkerGroup::apply_config(const RuntimeConfigRef& config) {
   post_all([config](Worker& worker) { worker.apply_config(config); });
 }
 
+void WorkerGroup::sample_stats(TimePoint now) {
+  const RuntimeConfigRef in_force = config();
+  const auto pools = directory_.pools();
+  if (stats_sampler_.tick(now, in_force->conf.stats_period, pools) && in_force->conf.log_stats) {
+    StatTotals sum;
+    for (const auto& [database, totals] : totals_of(pools)) {
+      sum.add(totals);
+    }
+    const StatTotals averages = stats_sampler_.averages(sum, now);
+    log_info("stats: {} xacts/s, {} queries/s, in {} B/s, out {} B/s, xact {} us, query {} us, wait {} us",
+             averages[Stat::Transactions], averages[Stat::Queries], averages[Stat::ClientBytes],
+             averages[Stat::ServerBytes], averages[Stat::TransactionTime], averages[Stat::QueryTime],
+             averages[Stat::WaitTime]);
+  }
+}
+
 // ---- clients ----
 
 size_t WorkerGroup::least_loaded() const {

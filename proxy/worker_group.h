@@ -13,6 +13,7 @@
 #include "protocol/sql/facts_cache.h"
 #include "proxy/net/listener.h"
 #include "proxy/runtime_config.h"
+#include "proxy/stats/stats_sampler.h"
 #include "proxy/worker.h"
 
 namespace sportello::proxy {
@@ -40,6 +41,9 @@ class WorkerGroup {
   sql::ShapeCache& shapes() { return shapes_; }
   uint64_t seed() const { return seed_; }
   const std::string& mock_secret() const { return mock_secret_; }
+  const StatsSampler& stats_sampler() const { return stats_sampler_; }
+  // From the first worker, about once a second.
+  void sample_stats(TimePoint now);
   std::chrono::system_clock::time_point started_at() const { return started_at_; }
 
   RuntimeConfigRef config();
@@ -90,6 +94,7 @@ class WorkerGroup {
   RuntimeConfigRef config_;  // guarded by mutex_
   PoolDirectory directory_;
   sql::ShapeCache shapes_;
+  StatsSampler stats_sampler_{Clock::now()};
   uint64_t seed_;
   std::string mock_secret_;
   std::chrono::system_clock::time_point started_at_;

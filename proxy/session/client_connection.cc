@@ -241,6 +241,11 @@ void ClientConnection::note_answers(const ServerStep& step) {
   };
   count(stats.queries, step.commands);
   count(stats.query_us, since(query_at_));
+  if (const StatementCounts counted = session_->take_counts(); counted.binds > 0 || counted.client_parses > 0) {
+    count(stats.client_parses, counted.client_parses);
+    count(stats.server_parses, counted.server_parses);
+    count(stats.binds, counted.binds);
+  }
   query_at_ = link_->state().owed.empty() ? TimePoint() : now;
   answered_at_ = worker_->now();
   if (step.ended_transaction) {

@@ -55,6 +55,7 @@ class ClientConnection final : private Transport::Handler {
   void send(Outbox& box);
   void note_answers(const ServerStep& step);
   size_t unsent_bytes() const { return transport_.unsent_bytes(); }
+  int fd() const { return transport_.fd(); }
   void pause() { transport_.pause(); }
   void resume() { transport_.resume(); }
   // The client asked for its running statement to be cancelled.

@@ -368,9 +368,11 @@ ClientSession::Outcome ClientSession::on_parse(const Message& message, Outbox& t
     names().define(parse->name, statement);
     names().acknowledge();
     unnamed_is_shared_ = unnamed_is_shared_ || parse->name.empty();
+    counts_.client_parses++;
     append_empty(to_client.own(), backend::kParseComplete);
     return Outcome::Taken;
   }
+  counts_.client_parses++;
   begin_batch();
   link_->unsynced = true;
   if (statement == nullptr) {
@@ -473,6 +475,7 @@ void ClientSession::make_room_for_statement(Outbox& to_server) {
 
 void ClientSession::send_parse(const StatementRef& statement, Delivery delivery, uint8_t name_changes,
                                Outbox& to_server) {
+  counts_.server_parses++;
   make_room_for_statement(to_server);
   if (link_->statements.uncertain()) {
     owe({.request = Request::Close, .delivery = Delivery::Swallow});
@@ -547,6 +550,7 @@ ClientSession::Outcome ClientSession::on_bind(const Message& message, Outbox& to
     return message.whole() || message.front.size() > context_->inspect_max ? Outcome::Violation
                                                                            : Outcome::NeedMore;
   }
+  counts_.binds++;
   begin_batch();
   link_->unsynced = true;
   const OwedAnswer owed{.request = Request::Bind};

@@ -25,6 +25,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "protocol/error_response.h"
 #include "protocol/frame_decoder.h"
@@ -79,6 +80,13 @@ inline constexpr uint64_t kPinTooLong = 1ULL << 48;       // a statement too lon
 inline constexpr uint64_t kPinFunctionCall = 1ULL << 49;  // the fast-path call of an unknown function
 inline constexpr uint64_t kPinUnreported = 1ULL << 50;  // SET of a parameter that this server does not report
 
+// Of the extended protocol, for SHOW STATS.
+struct StatementCounts {
+  uint32_t client_parses = 0;
+  uint32_t server_parses = 0;
+  uint32_t binds = 0;
+};
+
 // What is left to do when a session's link has died. Its client has been told all that could be told.
 struct LinkLoss {
   std::optional<Replay>
@@ -125,6 +133,8 @@ class ClientSession {
 
   const Settings& settings() const { return settings_; }
   size_t prepared_statements() const { return names_ ? names_->size() : 0; }
+  // Since they were last taken.
+  StatementCounts take_counts() { return std::exchange(counts_, {}); }
   // The client is in the middle of a message whose end has not come.
   bool in_message() const { return body_left_ > 0; }
   DatabaseScope& scope() const { return *scope_; }
@@ -206,6 +216,7 @@ class ClientSession {
   Settings settings_;
   Settings login_settings_;
   uint64_t pins_ = 0;
+  StatementCounts counts_;
   uint32_t body_left_ = 0;       // bytes of the client's current message that have not come
   bool body_forwarded_ = false;  // and whether they go to the link
   bool keeps_link_ = false;

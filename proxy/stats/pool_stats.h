@@ -19,6 +19,7 @@ struct PoolStats {
   std::atomic<uint64_t> server_assignments{0};
   std::atomic<uint64_t> client_parses{0};
   std::atomic<uint64_t> server_parses{0};
+  std::atomic<uint64_t> binds{0};
   std::atomic<uint64_t> links_opened{0};
   std::atomic<uint64_t> link_failures{0};
   std::atomic<uint64_t> retried_reads{0};

@@ -11,7 +11,9 @@ from sportello_testing.waiting import wait_until
 from sportello_testing.wire_client import ConnectionClosed, LoginFailed, errors, rows
 
 COLUMNS = {
-    "DATABASES": ["name", "host", "port", "database", "force_user", "pool_size", "min_pool_size", "reserve_pool", "pool_mode", "max_connections",
+    "DATABASES": ["name", "host", "port", "database", "force_user", "pool_size", "min_pool_size",
+                  "reserve_pool" if IS_PGBOUNCER else "reserve_pool_size",  # renamed after the version in Debian 12
+                  "pool_mode", "max_connections",
                   "current_connections", "paused", "disabled"],
     "POOLS": ["database", "user", "cl_active", "cl_waiting", "sv_active", "sv_idle", "sv_used", "sv_tested", "sv_login", "maxwait", "maxwait_us", "pool_mode"],
     "CLIENTS": ["type", "user", "database", "state", "addr", "port", "local_addr", "local_port", "connect_time", "request_time", "wait", "wait_us",

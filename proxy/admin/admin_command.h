@@ -1,0 +1,109 @@
+// What can be said to the admin console, and the parser that finds it in a text: PgBouncer's commands, and
+// what drivers and psql say to every server whether it makes sense there or not (BEGIN, SET, SELECT
+// version(), …).
+//
+// Words have no case, names keep theirs; a name that is not a plain word is written in double quotes.
+// Comments and trailing semicolons mean nothing. Several commands may stand in one text. Nothing is carried
+// out here.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "protocol/result.h"
+#include "proxy/admin/admin_table.h"
+
+namespace sportello::proxy {
+
+enum class AdminVerb : uint8_t {
+  // PgBouncer's.
+  Show,
+  Reload,
+  Pause,
+  Resume,
+  Disable,
+  Enable,
+  Kill,
+  KillClient,
+  Reconnect,
+  WaitClose,
+  Suspend,
+  Shutdown,
+  SetConfig,  // of a setting of ours
+  // PostgreSQL's: the block that drivers open, and what changes nothing here.
+  Begin,
+  Commit,
+  Rollback,
+  Savepoint,   // SAVEPOINT and RELEASE
+  RollbackTo,  // the block is no longer failed
+  Deallocate,  // of the statement `argument`; empty: of all
+  Ignored,     // SET of a parameter that drivers set, RESET, DISCARD, …: answered with `tag`
+  Select,      // of what drivers ask: `select`
+};
+
+enum class ShowTopic : uint8_t {
+  ActiveSockets,
+  Clients,
+  Config,
+  Databases,
+  DnsHosts,
+  DnsZones,
+  Fds,
+  Help,
+  Lists,
+  Mem,
+  PeerPools,
+  Peers,
+  Pools,
+  Servers,
+  Sockets,
+  State,
+  Stats,
+  StatsAverages,
+  StatsTotals,
+  Totals,
+  Users,
+  Version,
+};
+
+enum class ShutdownWish : uint8_t { Now, WaitForServers, WaitForClients };
+
+// One column of a SELECT, or the parameter of a SHOW that is PostgreSQL's.
+struct SelectItem {
+  enum class Source : uint8_t { Literal, Null, Version, User, Database, Schema, ProcessId };
+  AdminColumn column;
+  Source source = Source::Literal;
+  std::string literal = {};
+};
+
+struct AdminCommand {
+  AdminVerb verb = AdminVerb::Ignored;
+  ShowTopic topic = ShowTopic::Version;       // of Show
+  ShutdownWish shutdown = ShutdownWish::Now;  // of Shutdown
+  std::string argument = {};                  // a database ("": all), a setting, a statement's name
+  uint32_t client = 0;                        // of KillClient: SHOW CLIENTS' id
+  std::vector<SelectItem> select = {};        // of Select
+  std::string tag = {};                       // what CommandComplete says
+};
+
+// All commands of a text, none if it is empty; or the syntax error, of the first that is wrong.
+Result<std::vector<AdminCommand>> parse_admin_text(std::string_view text);
+
+// Whether it looks only, or changes nothing: what a user of stats_users may do, too.
+bool is_harmless(const AdminCommand& command);
+
+// What a driver may ask and set: PostgreSQL's name, and the value that the console has.
+struct DriverParameter {
+  std::string_view name;
+  std::string_view value;
+  bool reported = false;  // told at login in a ParameterStatus
+};
+std::span<const DriverParameter> driver_parameters();
+
+// All commands, a line each; of SHOW HELP and of the hint with a syntax error.
+std::string admin_help();
+
+}  // namespace sportello::proxy

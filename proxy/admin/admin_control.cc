@@ -1,0 +1,317 @@
+#include "proxy/admin/admin_control.h"
+
+#include <algorithm>
+
+#include "protocol/sqlstate.h"
+#include "proxy/admin/admin_gather.h"
+#include "proxy/admin/admin_show.h"
+#include "proxy/worker_group.h"
+
+namespace sportello::proxy {
+namespace {
+
+using Databases = std::vector<std::shared_ptr<DatabaseRuntime>>;
+
+bool holds(const Databases& databases, const DatabaseRuntime* database) {
+  return std::any_of(databases.begin(), databases.end(),
+                     [&](const auto& each) { return each.get() == database; });
+}
+
+DatabaseRuntime* database_of(ServerLink& link) { return link.pool().shared().database.get(); }
+
+bool is_outdated(ServerLink& link) {
+  return link.close_when_free || link.generation() != link.pool().shared().generation.load();
+}
+
+// On a worker's thread: nothing of these databases is left there.
+void kill_all(Worker& worker, const Databases& databases) {
+  // Closing one moves the last to its place: from the back, each is seen once.
+  for (size_t i = worker.clients().size(); i-- > 0;) {
+    if (i < worker.clients().size()) {
+      ClientConnection& client = *worker.clients()[i];
+      if (client.pool() != nullptr && holds(databases, client.pool()->shared().database.get())) {
+        client.close(CloseReason::Killed);
+      }
+    }
+  }
+  for (size_t i = worker.links().size(); i-- > 0;) {
+    if (i < worker.links().size() && holds(databases, database_of(*worker.links()[i]))) {
+      worker.close_link(*worker.links()[i]);
+    }
+  }
+}
+
+void close_idle(WorkerGroup& group, const Databases& databases, bool only_outdated) {
+  group.post_all([databases, only_outdated](Worker& worker) {
+    worker.close_idle_links([&](ServerLink& link) {
+      return link.phase() == LinkPhase::Idle && holds(databases, database_of(link)) &&
+             (!only_outdated || is_outdated(link));
+    });
+  });
+}
+
+}  // namespace
+
+void AdminControl::carry_out(const AdminCommand& command, Done done) {
+  auto found = databases(command);
+  if (!found) {
+    answer(done, found.error());
+    return;
+  }
+  const Databases& targets = *found;
+  switch (command.verb) {
+    case AdminVerb::Show:
+      show(command.topic, std::move(done));
+      return;
+    case AdminVerb::Reload:
+      reload(std::move(done));
+      return;
+    case AdminVerb::Pause:
+      pause(targets, std::move(done));
+      return;
+    case AdminVerb::Resume:
+      answer(done, resume(command, targets));
+      return;
+    case AdminVerb::Disable:
+    case AdminVerb::Enable:
+      targets.front()->disabled = command.verb == AdminVerb::Disable;
+      answer(done, AdminAnswer());
+      return;
+    case AdminVerb::Kill:
+      kill(targets, std::move(done));
+      return;
+    case AdminVerb::KillClient:
+      kill_client(command.client, std::move(done));
+      return;
+    case AdminVerb::Reconnect:
+      reconnect(targets);
+      answer(done, AdminAnswer());
+      return;
+    case AdminVerb::WaitClose:
+      wait_close(targets, std::move(done));
+      return;
+    case AdminVerb::Shutdown:
+      shutdown(command.shutdown, done);
+      return;
+    case AdminVerb::Suspend:
+      answer(done, Error{sqlstate::kFeatureNotSupported,
+                         "SUSPEND serves PgBouncer's online restart, which is not done here", "",
+                         "PAUSE holds new statements back until RESUME."});
+      return;
+    case AdminVerb::SetConfig:
+      answer(done, Error{sqlstate::kFeatureNotSupported, "cannot set \"" + command.argument + "\" here", "",
+                         "Change it in the configuration file, then RELOAD."});
+      return;
+    default:
+      answer(done, Error{sqlstate::kInternalError, "not a command of the console"});
+      return;
+  }
+}
+
+Result<AdminControl::Databases> AdminControl::databases(const AdminCommand& command) const {
+  WorkerGroup& group = home_->group();
+  PoolDirectory& directory = group.directory();
+  const RuntimeConfigRef config = group.config();
+  const std::string& name = command.argument;
+  if (command.verb == AdminVerb::Show || command.verb == AdminVerb::SetConfig) {
+    return Databases();
+  }
+  if (name.empty()) {
+    for (const auto& [configured, entry] : config->conf.databases) {
+      if (configured != "*") {
+        directory.database(configured);
+      }
+    }
+    return directory.databases();
+  }
+  if (is_admin_database(name)) {
+    return Error{sqlstate::kInvalidParameterValue,
+                 "not possible with the admin console's own database: " + name};
+  }
+  const Databases known = directory.databases();
+  const bool exists =
+      config->database(name) != nullptr ||
+      std::any_of(known.begin(), known.end(), [&](const auto& each) { return each->name == name; });
+  if (!exists) {
+    return Error{sqlstate::kInvalidCatalogName, "no such database: " + name};
+  }
+  return Databases{directory.database(name)};
+}
+
+std::vector<std::shared_ptr<PoolRuntime>> AdminControl::pools(const Databases& databases) const {
+  auto pools = home_->group().directory().pools();
+  std::erase_if(pools, [&](const auto& pool) { return !holds(databases, pool->database.get()); });
+  return pools;
+}
+
+void AdminControl::answer(const Done& done, Result<AdminAnswer> result) const {
+  home_->loop().post([done, result = std::move(result)]() mutable { done(std::move(result)); });
+}
+
+void AdminControl::look_until_done(std::function<bool()> look) {
+  on_look_ = [this, look = std::move(look)] {
+    if (look()) {
+      look_timer_.reset();
+    }
+  };
+  look_timer_ = home_->loop().every(kLook, &on_look_);
+}
+
+// ---- commands ----
+
+void AdminControl::show(ShowTopic topic, Done done) {
+  WorkerGroup& group = home_->group();
+  AdminView view{.config = group.config(),
+                 .databases = group.directory().databases(),
+                 .users = group.directory().users(),
+                 .pools = group.directory().pools(),
+                 .sampler = &group.stats_sampler(),
+                 .now = home_->now()};
+  if (!needs_snapshot(topic)) {
+    answer(done, proxy::show(topic, view));
+    return;
+  }
+  gather<WorkerSnapshot>(*home_, take_snapshot,
+                         [topic, view = std::move(view), done = std::move(done)](auto snapshots) mutable {
+                           view.workers = std::move(snapshots);
+                           done(proxy::show(topic, view));
+                         });
+}
+
+void AdminControl::reload(Done done) {
+  Worker* home = home_;
+  home_->group().reload([home, done = std::move(done)](const std::vector<std::string>& problems) {
+    Result<AdminAnswer> result = AdminAnswer();
+    if (!problems.empty()) {
+      Error refused{sqlstate::kConfigFileError, "RELOAD failed: the configuration in force stays"};
+      for (const std::string& problem : problems) {
+        refused.detail += (refused.detail.empty() ? "" : "\n") + problem;
+      }
+      result = std::move(refused);
+    }
+    home->loop().post([done, result = std::move(result)]() mutable { done(std::move(result)); });
+  });
+}
+
+// From now on nobody is given a link; those in use are waited for.
+void AdminControl::pause(const Databases& databases, Done done) {
+  for (const auto& database : databases) {
+    database->paused = true;
+  }
+  close_idle(home_->group(), databases, false);
+  look_until_done([this, databases, done = std::move(done)] {
+    if (std::any_of(databases.begin(), databases.end(),
+                    [](const auto& each) { return !each->paused.load(); })) {
+      answer(done, Error{sqlstate::kQueryCanceled, "PAUSE ended by a RESUME"});
+      return true;
+    }
+    if (std::all_of(databases.begin(), databases.end(),
+                    [](const auto& each) { return each->links.used() == 0; })) {
+      answer(done, AdminAnswer());
+      return true;
+    }
+    close_idle(home_->group(), databases, false);
+    return false;
+  });
+}
+
+Result<AdminAnswer> AdminControl::resume(const AdminCommand& command, const Databases& databases) {
+  bool any = false;
+  for (const auto& database : databases) {
+    any = database->paused.exchange(false) || any;
+  }
+  if (!any) {
+    return Error{sqlstate::kInvalidParameterValue, command.argument.empty()
+                                                       ? "no database is paused"
+                                                       : "database " + command.argument + " is not paused"};
+  }
+  home_->group().post_serve_all();
+  return AdminAnswer();
+}
+
+void AdminControl::kill(const Databases& databases, Done done) {
+  for (const auto& database : databases) {
+    database->paused = true;
+  }
+  gather<char>(
+      *home_,
+      [databases](Worker& worker) {
+        kill_all(worker, databases);
+        return char{};
+      },
+      [done = std::move(done)](const auto&) { done(AdminAnswer()); });
+}
+
+void AdminControl::kill_client(uint32_t id, Done done) {
+  const size_t index = id & (kMaxWorkers - 1);
+  if (index >= home_->group().size()) {
+    answer(done, Error{sqlstate::kInvalidParameterValue, "client not found"});
+    return;
+  }
+  Worker* owner = &home_->group().worker(index);
+  Worker* home = home_;
+  owner->loop().post([owner, home, id, done = std::move(done)] {
+    ClientConnection* client = owner->find_client(id);
+    if (client != nullptr) {
+      client->close(CloseReason::Killed);
+    }
+    home->loop().post([done, found = client != nullptr] {
+      done(found ? Result<AdminAnswer>(AdminAnswer())
+                 : Result<AdminAnswer>(Error{sqlstate::kInvalidParameterValue, "client not found"}));
+    });
+  });
+}
+
+// Links of today's generation are closed when they come free; the idle ones now.
+void AdminControl::reconnect(const Databases& databases) {
+  for (const auto& pool : pools(databases)) {
+    pool->generation.fetch_add(1);
+  }
+  close_idle(home_->group(), databases, true);
+}
+
+void AdminControl::wait_close(Databases databases, Done done) {
+  auto asking = std::make_shared<bool>(false);
+  auto over = std::make_shared<bool>(false);
+  look_until_done([this, databases = std::move(databases), done = std::move(done), asking, over] {
+    if (*over) {
+      answer(done, AdminAnswer());
+      return true;
+    }
+    if (!*asking) {
+      *asking = true;
+      gather<size_t>(
+          *home_,
+          [databases](Worker& worker) {
+            return static_cast<size_t>(
+                std::count_if(worker.links().begin(), worker.links().end(), [&](const auto& link) {
+                  return holds(databases, database_of(*link)) && is_outdated(*link);
+                }));
+          },
+          [asking, over](const std::vector<size_t>& outdated) {
+            *asking = false;
+            *over = std::all_of(outdated.begin(), outdated.end(), [](size_t each) { return each == 0; });
+          });
+    }
+    return false;
+  });
+}
+
+void AdminControl::shutdown(ShutdownWish wish, const Done& done) {
+  WorkerGroup& group = home_->group();
+  switch (wish) {
+    case ShutdownWish::Now:
+      group.request_shutdown(ShutdownMode::Now);
+      return;
+    case ShutdownWish::WaitForServers:
+      answer(done, AdminAnswer());
+      group.request_shutdown(ShutdownMode::WaitForServers);
+      return;
+    case ShutdownWish::WaitForClients:
+      answer(done, AdminAnswer());
+      group.request_shutdown(ShutdownMode::WaitForClients);
+      return;
+  }
+}
+
+}  // namespace sportello::proxy

@@ -1,0 +1,36 @@
+// Asks every worker something on its own thread and brings all the answers to one of them, without anybody
+// waiting.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "proxy/worker_group.h"
+
+namespace sportello::proxy {
+
+// `ask` runs once on each worker; then `done`, with one answer a worker, on `home`'s thread.
+template <typename Answer>
+void gather(Worker& home, std::function<Answer(Worker&)> ask, std::function<void(std::vector<Answer>)> done) {
+  struct Round {
+    std::vector<Answer> answers;  // each written by its worker, read when `left` has reached zero
+    std::atomic<size_t> left;
+    std::function<void(std::vector<Answer>)> done;
+  };
+  WorkerGroup& group = home.group();
+  auto round = std::make_shared<Round>();
+  round->answers.resize(group.size());
+  round->left = group.size();
+  round->done = std::move(done);
+  group.post_all([round, ask = std::move(ask), &home](Worker& worker) {
+    round->answers[worker.index()] = ask(worker);
+    if (round->left.fetch_sub(1) == 1) {
+      home.loop().post([round] { round->done(std::move(round->answers)); });
+    }
+  });
+}
+
+}  // namespace sportello::proxy

@@ -1,0 +1,274 @@
+"""The admin console beside what test_admin.py asks of it: real drivers use it, what it shows is true, its waits end as they should."""
+import asyncio
+import contextlib
+import subprocess
+import threading
+import time
+
+import asyncpg
+import psycopg
+import pytest
+
+from sportello_testing import wire
+from sportello_testing.proxy_process import IS_PGBOUNCER
+from sportello_testing.waiting import stays_true, wait_until
+
+pytestmark = pytest.mark.skipif(IS_PGBOUNCER, reason="the console of ours")
+
+
+def one(process, what, **wanted):
+    """The row of a SHOW that has these values, or None."""
+    return next((row for row in process.show(what) if all(row[name] == value for name, value in wanted.items())), None)
+
+
+@contextlib.contextmanager
+def background(task):
+    """Runs task() in a thread; yields an object with .done and .error."""
+    class State:
+        done, error = False, None
+    state = State()
+
+    def run():
+        try:
+            task()
+        except Exception as error:  # told to the test
+            state.error = error
+        state.done = True
+    thread = threading.Thread(target=run)
+    thread.start()
+    yield state
+    thread.join(20)
+    assert not thread.is_alive()
+
+
+def execute(process, command, user="postgres"):
+    with process.admin(user) as console:
+        console.execute(command)
+
+
+# ---- drivers ----
+
+def test_psql_uses_it(primary, proxy):
+    process = proxy()
+    done = subprocess.run(["psql", "-X", "-At", f"host=127.0.0.1 port={process.port} user=postgres dbname=pgbouncer"],
+                          input="show version; select 1;\n\\conninfo\nbegin; show databases; commit;\n",
+                          capture_output=True, text=True, timeout=20)
+    assert done.returncode == 0 and done.stderr == "", done.stderr
+    version, number, *_ = done.stdout.splitlines()
+    assert version.startswith("Sportello ") and number == "1"
+    assert "app|" in done.stdout
+
+
+def test_psycopg_uses_it_in_either_protocol_and_with_transactions(primary, proxy):
+    process = proxy()
+    with psycopg.connect(host="127.0.0.1", port=process.port, user="postgres", dbname="sportello") as connection:
+        for _ in range(8):  # psycopg prepares what it sees often
+            assert connection.execute("SHOW VERSION").fetchone()[0].startswith("Sportello ")
+        rows = connection.execute("SHOW POOLS", binary=True).fetchall()
+        assert any(row[0] == "sportello" and row[2] == 1 for row in rows)
+        with pytest.raises(psycopg.errors.SyntaxError) as refused:
+            connection.execute("SHOW NOTHING")
+        assert "KILL_CLIENT" in refused.value.diag.message_hint
+        with pytest.raises(psycopg.errors.InFailedSqlTransaction):
+            connection.execute("SHOW VERSION")
+        connection.rollback()
+        assert connection.execute("SELECT 1, current_user").fetchone() == (1, "postgres")
+
+
+def test_asyncpg_uses_it_with_binary_results(primary, proxy):
+    process = proxy()
+    with process.connect() as client:
+        client.execute("SELECT 1")
+
+    async def ask():
+        connection = await asyncpg.connect(host="127.0.0.1", port=process.port, user="postgres", database="sportello", ssl=False)
+        pools = await connection.fetch("SHOW POOLS")
+        stats = await connection.fetch("SHOW STATS")
+        async with connection.transaction():
+            version = await connection.fetchval("SHOW VERSION")
+        await connection.reset()
+        await connection.close()
+        return pools, stats, version
+    pools, stats, version = asyncio.run(ask())
+    assert {row["database"] for row in pools} >= {"app", "sportello"}
+    assert [row["total_query_count"] for row in stats if row["database"] == "app"] == [1]
+    assert version.startswith("Sportello ")
+
+
+def test_every_show_answers(primary, proxy, workers):
+    process = proxy(workers=workers)
+    with process.connect() as client, process.admin() as console:
+        client.execute("SELECT 1")
+        for what in ("ACTIVE_SOCKETS CLIENTS CONFIG DATABASES DNS_HOSTS DNS_ZONES LISTS MEM PEERS PEER_POOLS POOLS SERVERS SOCKETS "
+                     "STATE STATS STATS_AVERAGES STATS_TOTALS TOTALS USERS VERSION").split():
+            assert console.execute("SHOW " + what).description
+        console.execute("SHOW HELP")
+        with pytest.raises(psycopg.errors.FeatureNotSupported):
+            console.execute("SHOW FDS")
+
+
+# ---- what it shows ----
+
+def test_clients_and_servers_are_shown_linked(primary, proxy, workers):
+    process = proxy(workers=workers)
+    with process.connect(application_name="portal") as client:
+        client.execute("BEGIN")
+        client.execute("SELECT 1")
+        shown = one(process, "CLIENTS", user="alice")
+        server = one(process, "SERVERS", user="alice")
+        assert (shown["type"], shown["state"], shown["database"], shown["application_name"]) == ("C", "active", "app", "portal")
+        assert shown["addr"] == "127.0.0.1" and shown["local_port"] == process.port
+        assert (server["state"], server["remote_pid"]) == ("active", client.execute("SELECT pg_backend_pid()").fetchone()[0])
+        assert shown["link"] == server["ptr"] and server["link"] == shown["ptr"]
+        client.execute("ROLLBACK")
+        wait_until(lambda: one(process, "CLIENTS", user="alice")["state"] == "idle", "the client is idle")
+        assert one(process, "SERVERS", user="alice")["state"] == "idle"
+        pool = process.pool()
+        assert (pool["cl_active"], pool["cl_waiting"], pool["sv_active"], pool["sv_idle"]) == (1, 0, 0, 1)
+
+
+def test_a_pin_is_shown_with_its_reason(primary, proxy):
+    process = proxy()
+    with process.connect() as client:
+        client.execute("SELECT 1")
+        assert one(process, "CLIENTS", user="alice")["pinned"] == ""
+        client.execute("CREATE TEMPORARY TABLE kept(a int)")
+        assert one(process, "CLIENTS", user="alice")["pinned"] != ""
+
+
+def test_prepared_statements_are_counted(primary, proxy):
+    process = proxy()
+    with process.connect() as client:
+        for _ in range(3):
+            client.execute("SELECT %s::int", (1,), prepare=True)
+    stats = one(process, "STATS", database="app")
+    assert (stats["total_client_parse_count"], stats["total_server_parse_count"], stats["total_bind_count"]) == (1, 1, 3)
+
+
+def test_who_waits_is_counted_with_how_long(primary, proxy, workers):
+    process = proxy(default_pool_size=1, reserve_pool_size=0, workers=workers)
+    with process.connect() as holder:
+        holder.execute("BEGIN")
+        holder.execute("SELECT 1")
+        with process.wire() as waiter:
+            waiter.send(wire.query("SELECT 2"))
+            wait_until(lambda: process.pool()["cl_waiting"] == 1, "the second client waits")
+            wait_until(lambda: process.pool()["maxwait_us"] + process.pool()["maxwait"] > 0, "its wait is told")
+            assert one(process, "CLIENTS", user="alice", state="waiting")
+            holder.execute("ROLLBACK")
+
+
+# ---- what it does ----
+
+
+def test_pause_of_all_ends_with_resume_of_all(primary, proxy):
+    process = proxy()
+    with process.connect() as client:
+        client.execute("SELECT 1")
+        execute(process, "PAUSE")
+        assert {row["key"]: row["value"] for row in process.show("STATE")}["paused"] == "yes"
+        execute(process, "RESUME")
+        client.execute("SELECT 1")
+    with pytest.raises(psycopg.Error, match="no database is paused"):
+        execute(process, "RESUME")
+
+
+def test_a_pause_whose_admin_leaves_stays(primary, proxy):
+    process = proxy()
+    with process.connect() as busy:
+        busy.execute("BEGIN")
+        busy.execute("SELECT 1")
+        with process.wire("postgres", "sportello") as console:
+            console.send(wire.query("PAUSE app"))
+            wait_until(lambda: one(process, "DATABASES", name="app")["paused"] == 1, "the database is paused")
+        busy.execute("COMMIT")
+        time.sleep(0.1)
+        assert process.is_running()
+        execute(process, "PAUSE app")
+        execute(process, "RESUME app")
+        busy.execute("SELECT 1")
+
+
+def test_kill_drops_clients_and_servers_at_once(primary, proxy, workers):
+    process = proxy(workers=workers)
+    clients = [process.connect() for _ in range(4)]
+    for client in clients:
+        client.execute("BEGIN")
+        client.execute("SELECT 1")
+    execute(process, "KILL app")
+    assert process.show("SERVERS") == [] and one(process, "CLIENTS", user="alice") is None
+    for client in clients:
+        with pytest.raises(psycopg.OperationalError):
+            client.execute("SELECT 1")
+    execute(process, "RESUME app")
+    with process.connect() as client:
+        client.execute("SELECT 1")
+
+
+def test_kill_client_drops_that_one(primary, proxy, workers):
+    process = proxy(workers=workers)
+    with process.connect(application_name="bad") as bad, process.connect(application_name="good") as good:
+        execute(process, f"KILL_CLIENT {one(process, 'CLIENTS', application_name='bad')['id']}")
+        with pytest.raises(psycopg.OperationalError, match="administrator command"):
+            bad.execute("SELECT 1")
+        good.execute("SELECT 1")
+    with pytest.raises(psycopg.Error, match="client not found"):
+        execute(process, "KILL_CLIENT 64")
+
+
+def test_reconnect_replaces_links_and_wait_close_waits_for_it(primary, proxy, workers):
+    process = proxy(workers=workers)
+    pid = "SELECT pg_backend_pid()"
+    with process.connect() as client:
+        client.execute("BEGIN")
+        before = client.execute(pid).fetchone()
+        execute(process, "RECONNECT app")
+        assert one(process, "SERVERS", user="alice")["close_needed"] == 1
+        with background(lambda: execute(process, "WAIT_CLOSE app")) as waiting:
+            stays_true(lambda: not waiting.done, "it waits", 0.2)
+            client.execute("COMMIT")
+            wait_until(lambda: waiting.done, "WAIT_CLOSE has ended")
+            assert waiting.error is None
+        assert client.execute(pid).fetchone() != before
+
+
+def test_reload_applies_the_file_or_says_why_not(primary, proxy):
+    process = proxy(default_pool_size=3)
+    process.set(default_pool_size=4)
+    execute(process, "RELOAD")
+    assert one(process, "CONFIG", key="default_pool_size")["value"] == "4"
+    process.write_config("[sportello]\nno_such_key = 1\n")
+    with pytest.raises(psycopg.errors.ConfigFileError) as refused:
+        execute(process, "RELOAD")
+    assert "no_such_key" in refused.value.diag.message_detail
+    assert one(process, "CONFIG", key="default_pool_size")["value"] == "4"
+
+
+def test_settings_are_set_in_the_file_only(primary, proxy):
+    process = proxy()
+    with process.admin() as console, pytest.raises(psycopg.errors.FeatureNotSupported) as refused:
+        console.execute("SET default_pool_size = 1")
+    assert "RELOAD" in refused.value.diag.message_hint
+
+
+@pytest.mark.parametrize("command", ["SHUTDOWN", "SHUTDOWN WAIT_FOR_SERVERS", "SHUTDOWN WAIT_FOR_CLIENTS"])
+def test_shutdown_ends_the_process(primary, proxy, command):
+    process = proxy()
+    with contextlib.closing(process.connect()) as client:
+        client.execute("BEGIN")
+        client.execute("SELECT 1")
+        with contextlib.suppress(psycopg.OperationalError), contextlib.closing(process.admin()) as console:
+            console.execute(command)
+        if command != "SHUTDOWN":
+            stays_true(process.is_running, "the process waits", 0.3)
+            client.execute("COMMIT")
+    assert process.wait_exit() == 0
+
+
+def test_unknown_databases_are_refused(primary, proxy):
+    process = proxy()
+    for command in ("PAUSE", "KILL", "DISABLE", "RECONNECT"):
+        with pytest.raises(psycopg.errors.InvalidCatalogName):
+            execute(process, command + " nowhere")
+        with pytest.raises(psycopg.errors.InvalidParameterValue):
+            execute(process, command + " pgbouncer")
