@@ -390,12 +390,12 @@ void Worker::link_failed(ServerLink& link, Error error) {
     {
       const std::lock_guard lock(shared.mutex);
       shared.last_failure =
-          Error{unavailable ? sqlstate::kCannotConnectNow : sqlstate::kSqlserverRejectedConnection,
+          Error{unavailable ? sqlstate::kCannotConnectNow : error.sqlstate,
                 error.message, error.detail, error.hint};
     }
     close_link(link);
     if (!unavailable) {
-      Error told{sqlstate::kSqlserverRejectedConnection, "server login failed: " + error.message};
+      Error told{error.sqlstate, "server login failed: " + error.message};
       group_->post_fail_waiting(keep, told);
     }
     return;

@@ -218,8 +218,8 @@ bool ServerLink::on_login_bytes() {
     if (progress == LoginProgress::Failed) {
       Error error = login_->failure().error;
       // The storage of a SQLSTATE that the server sent goes with the login.
-      const bool not_ready = login_->failure().server_sqlstate.starts_with("57P0");
-      error.sqlstate = not_ready ? sqlstate::kCannotConnectNow : sqlstate::kSqlserverRejectedConnection;
+      const std::string& told = login_->failure().server_sqlstate;
+      error.sqlstate = told.starts_with("57P0") ? sqlstate::kCannotConnectNow : sqlstate::of_refused_login(told);
       fail(std::move(error));
       return false;
     }
@@ -261,12 +261,13 @@ bool ServerLink::on_session_bytes() {
     return false;
   }
   if (client_->asks_server()) {
-    // What follows the last byte taken cannot be: the client's question is the only one.
-    const size_t taken = client_->on_startup_answer(view);
-    if (client_ != nullptr && client_->asks_server()) {
+    ClientConnection* client = client_;
+    const size_t taken = client->on_startup_answer(view);
+    if (client->asks_server()) {
       keep_rest(view.substr(taken));
+      return true;
     }
-    return false;
+    return false;  // answered; nothing follows
   }
   Outbox& to_server = worker_->to_server();
   Outbox& to_client = worker_->to_client();

@@ -212,6 +212,9 @@ bool ClientSession::on_answer(Relaying& relaying, const Frame& frame, std::strin
     on_ready(relaying, *status);
     return true;
   }
+  if (frame.type == backend::kCommandComplete && front.size() == frame.total_bytes() && front.back() != '\0') {
+    return relaying.fail(sqlstate::kProtocolViolation, "the server sent an unterminated CommandComplete");
+  }
   switch (fit(owed.request, frame.type)) {
     case Fit::Wrong:
       return relaying.fail(sqlstate::kProtocolViolation,
@@ -357,7 +360,9 @@ void ClientSession::on_ready(Relaying& relaying, TransactionStatus status) {
 }
 
 bool ClientSession::on_error(Relaying& relaying, const Frame& frame, std::string_view front) {
-  (void)frame;
+  if (front.back() != '\0' || frame.body_bytes() == 0) {
+    return relaying.fail(sqlstate::kProtocolViolation, "the server sent an unterminated ErrorResponse");
+  }
   const ErrorFields fields = decode_error_fields(front.substr(kFrameHeaderBytes));
   if (fields.is_fatal()) {
     relaying.swallow(front.size());

@@ -261,10 +261,12 @@ bool ClientStartup::choose_method() {
     // A trust rule written for applications does not open the console.
     method_ = AuthMethod::ScramSha256;
   }
+  const auto known = config_->secrets.find(user_);
   if (!needs_secret(method_)) {
+    // Not asked for, but the servers may ask for it.
+    stored_secret_ = known != config_->secrets.end() ? known->second : "";
     return begin_exchange({});
   }
-  const auto known = config_->secrets.find(user_);
   if (known != config_->secrets.end()) {
     return begin_exchange({.known = true, .secret = known->second});
   }
