@@ -231,6 +231,13 @@ def test_sigint_stops_at_once(proxy, workers):  # F21
         assert watch.seconds < 3
 
 
+def test_a_stop_right_after_the_start_is_a_clean_one(proxy):  # F21
+    for _ in range(5):
+        process = proxy(start=False)
+        process.start()
+        process.stop()
+
+
 @pytest.mark.ours
 def test_sigterm_lets_transactions_finish(proxy, primary, table, workers):  # F21
     process = proxy(workers=workers)
