@@ -203,6 +203,8 @@ class FaultProxy:
             while True:
                 direction._hold(None, pair)
                 data = source.recv(65536)
+                if not data and pair.closed:
+                    return       # woken by a reset, which a FIN must not precede
                 if not data:
                     break
                 if pair.encrypted:
