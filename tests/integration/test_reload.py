@@ -273,15 +273,27 @@ def test_a_second_sigterm_or_a_sigint_ends_the_drain(proxy):  # F21
 
 
 @pytest.mark.ours
-@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGPIPE])
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR2, signal.SIGPIPE])
 def test_other_signals_hurt_nobody(proxy, number):  # F21
     process = proxy()
     with process.wire() as client:
         for _ in range(5):
             process.send_signal(number)
             assert rows(client.query("SELECT 1")) == ["1"]
+
+
+def test_sigusr1_pauses_and_sigusr2_resumes(proxy):  # F21
+    process = proxy()
+    with process.wire() as client:
+        client.query("SELECT 1")
+        process.send_signal(signal.SIGUSR1)
+
+        def is_held():
+            client.send(wire.query("SELECT 2"))
+            return client.hears_nothing(0.3) or not client.read_until_ready()
+        wait_until(is_held, "a query is held")
         process.send_signal(signal.SIGUSR2)
-        assert rows(client.query("SELECT 1")) == ["1"]
+        assert rows(client.read_until_ready()) == ["2"]
 
 
 @pytest.mark.ours
