@@ -12,6 +12,8 @@ namespace sportello::conf {
 namespace {
 
 constexpr size_t kMaxNameFileDepth = 10;
+// In all: within that depth, a file that names itself ten times would be read 10^10 times.
+constexpr size_t kMaxNameFiles = 1000;
 
 struct TypeName {
   std::string_view name;
@@ -103,7 +105,8 @@ class Parser {
                  std::vector<HbaName>& names) {
     for (const HbaItem& item : field) {
       const bool is_file = !item.is_quoted && item.text.starts_with('@') && item.text.size() > 1;
-      if (is_file ? !add_names_of_file(which, item, named_in, depth, names) : !add_name(which, item, names))
+      if (is_file ? !add_names_of_file(which, item, named_in, depth, names)
+                  : !add_name(which, item, named_in, names))
         return false;
     }
     return true;
@@ -111,11 +114,15 @@ class Parser {
 
   bool add_names_of_file(NameField which, const HbaItem& item, const TextFile& named_in, size_t depth,
                          std::vector<HbaName>& names) {
-    if (depth == kMaxNameFileDepth) return complain(item.at, "too many files include each other");
+    if (depth == kMaxNameFileDepth)
+      return complain_in(named_in, item.at, "files of names include each other too deeply");
+    if (name_files_ == kMaxNameFiles)
+      return complain_in(named_in, item.at,
+                         "more than " + std::to_string(kMaxNameFiles) + " files of names are too many");
+    ++name_files_;
     const TextFile file = read_file_(path_beside(named_in.path, item.text.substr(1)));
-    // What is wrong inside is told at the line that named it: that is where a user looks.
-    const Position at = depth == 0 ? item.at : line_->at;
-    if (!file.ok()) return complain(at, "cannot read " + in_quotes(file.path) + ": " + file.problem);
+    if (!file.ok())
+      return complain_in(named_in, item.at, "cannot read " + in_quotes(file.path) + ": " + file.problem);
     std::vector<Diagnostic> problems;
     const std::vector<HbaLine> lines = cut_hba_lines(file, problems);
     diagnostics_.insert(diagnostics_.end(), problems.begin(), problems.end());
@@ -126,7 +133,7 @@ class Parser {
     return true;
   }
 
-  bool add_name(NameField which, const HbaItem& item, std::vector<HbaName>& names) {
+  bool add_name(NameField which, const HbaItem& item, const TextFile& named_in, std::vector<HbaName>& names) {
     const bool is_database = which == NameField::Database;
     HbaName name{HbaName::Kind::Exactly, item.text};
     if (!item.is_quoted) {
@@ -136,10 +143,11 @@ class Parser {
       const bool is_role =
           is_database ? item.text == "samerole" || item.text == "samegroup" : item.text.starts_with('+');
       if (is_role)
-        return complain(item.at,
-                        "who is a member of a role is not known here: list the users (or put them in @file)");
+        return complain_in(
+            named_in, item.at,
+            "who is a member of a role is not known here: list the users (or put them in @file)");
       if (item.text.starts_with('/'))
-        return complain(item.at, "regular expressions are not read here: list the names");
+        return complain_in(named_in, item.at, "regular expressions are not read here: list the names");
     }
     names.push_back(std::move(name));
     return true;
@@ -261,18 +269,20 @@ class Parser {
     return true;
   }
 
-  bool complain(Position at, std::string message) {
-    diagnostics_.push_back({.file = file_.path,
+  bool complain(Position at, std::string message) { return complain_in(file_, at, std::move(message)); }
+  bool complain_in(const TextFile& file, Position at, std::string message) {
+    diagnostics_.push_back({.file = file.path,
                             .at = at,
                             .message = std::move(message),
-                            .source_line = std::string(line_of(file_.text, at.line))});
+                            .source_line = std::string(line_of(file.text, at.line))});
     return false;
   }
 
   const TextFile& file_;
   const FileReader& read_file_;
   const HbaLine* line_ = nullptr;
-  size_t at_ = 0;  // the next field of the line
+  size_t at_ = 0;          // the next field of the line
+  size_t name_files_ = 0;  // read so far
   std::vector<HbaRule> rules_;
   std::vector<Diagnostic> diagnostics_;
 };

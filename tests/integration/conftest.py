@@ -62,7 +62,7 @@ def service(request, primary):
     else:
         if IS_PGBOUNCER and request.param == "workers4":
             pytest.skip("PgBouncer has one worker")
-        process = request.getfixturevalue("proxy")(default_pool_size=2, workers=int(request.param[-1]))
+        process = request.getfixturevalue("proxy")(default_pool_size=2, reserve_pool_timeout="100ms", workers=int(request.param[-1]))
         made = Service(process.port, process)
     yield made
     made.close()

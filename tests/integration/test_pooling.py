@@ -417,9 +417,9 @@ def test_links_come_and_go_while_clients_hammer(primary, proxy, workers):
 
     def hammer(number):
         done = 0
-        with process.connect() as connection:
+        with process.wire() as client:
             while not stop.is_set():
-                assert connection.execute("SELECT %s::int", [number]).fetchone() == (number,)
+                assert rows(client.extended("SELECT $1::int", [number])) == [str(number)]
                 done += 1
         return done
     with concurrent.futures.ThreadPoolExecutor(8) as pool:

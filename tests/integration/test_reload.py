@@ -231,6 +231,13 @@ def test_sigint_stops_at_once(proxy, workers):  # F21
         assert watch.seconds < 3
 
 
+def test_a_stop_right_after_the_start_is_a_clean_one(proxy):  # F21
+    for _ in range(5):
+        process = proxy(start=False)
+        process.start()
+        process.stop()
+
+
 @pytest.mark.ours
 def test_sigterm_lets_transactions_finish(proxy, primary, table, workers):  # F21
     process = proxy(workers=workers)
@@ -266,15 +273,27 @@ def test_a_second_sigterm_or_a_sigint_ends_the_drain(proxy):  # F21
 
 
 @pytest.mark.ours
-@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGPIPE])
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR2, signal.SIGPIPE])
 def test_other_signals_hurt_nobody(proxy, number):  # F21
     process = proxy()
     with process.wire() as client:
         for _ in range(5):
             process.send_signal(number)
             assert rows(client.query("SELECT 1")) == ["1"]
+
+
+def test_sigusr1_pauses_and_sigusr2_resumes(proxy):  # F21
+    process = proxy()
+    with process.wire() as client:
+        client.query("SELECT 1")
+        process.send_signal(signal.SIGUSR1)
+
+        def is_held():
+            client.send(wire.query("SELECT 2"))
+            return client.hears_nothing(0.3) or not client.read_until_ready()
+        wait_until(is_held, "a query is held")
         process.send_signal(signal.SIGUSR2)
-        assert rows(client.query("SELECT 1")) == ["1"]
+        assert rows(client.read_until_ready()) == ["2"]
 
 
 @pytest.mark.ours

@@ -111,7 +111,7 @@ def test_direct_tls_needs_its_alpn(proxy, server_files):  # S04
         client.login("alice", "app")
         assert rows(client.query("SELECT 1")) == ["1"]
     with process.raw() as client:
-        with pytest.raises((ssl.SSLError, OSError, ConnectionClosed)):
+        with pytest.raises((ssl.SSLError, OSError, ConnectionClosed, LoginFailed)):
             client.wrap_tls(client_context())
             client.login("alice", "app")
 

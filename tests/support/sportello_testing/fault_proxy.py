@@ -9,7 +9,7 @@ Both directions are `Direction` objects with the faults a test switches on and o
     latency = 0.05            every message is delayed by so many seconds
     stall_before(b"Z")        holds the stream before the next such message until resume()
     freeze() / resume()       nothing passes, nothing is read, connections stay open
-    cut_after(n)              both connections are closed once n more bytes have passed
+    cut_after(n)              a connection and its other half are closed, once, when n more bytes have passed
 and for the whole proxy: reset_all() (RST both ways), half_close_all(direction), drop_all(), refuse(True).
 
 Startup messages have no type byte; they pass as kind b'' and can be stalled with stall_before(b""). TLS passes
@@ -55,10 +55,6 @@ class Direction:
         with self._changed:
             self._cut_at = self.passed_bytes + count
 
-    def cut_never(self):
-        with self._changed:
-            self._cut_at = None
-
     def wait_until_stalled(self, deadline=DEFAULT_DEADLINE_SECONDS):
         wait_until(lambda: self.stalled > 0, f"{self.name} stalls", deadline)
 
@@ -84,6 +80,7 @@ class Direction:
                 return count, False
             left = max(0, self._cut_at - self.passed_bytes)
             self.passed_bytes += left
+            self._cut_at = None      # one cut; connections made later pass
             return left, True
 
 
@@ -206,6 +203,8 @@ class FaultProxy:
             while True:
                 direction._hold(None, pair)
                 data = source.recv(65536)
+                if not data and pair.closed:
+                    return       # woken by a reset, which a FIN must not precede
                 if not data:
                     break
                 if pair.encrypted:

@@ -77,10 +77,20 @@ def resident_bytes(pid):
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
+def _stat(pid):
+    """The fields of /proc/PID/stat from the third on."""
+    with open(f"/proc/{pid}/stat") as file:
+        return file.read().rsplit(")", 1)[1].split()
+
+
+def state(pid):
+    """One letter: R, S, T (stopped), Z, ..."""
+    return _stat(pid)[0]
+
+
 def cpu_seconds(pid):
     """Processor time that a process has used, user and system."""
-    with open(f"/proc/{pid}/stat") as file:
-        fields = file.read().rsplit(")", 1)[1].split()
+    fields = _stat(pid)
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 

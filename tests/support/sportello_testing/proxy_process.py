@@ -12,6 +12,7 @@ import re
 import signal
 import socket
 import subprocess
+import threading
 
 import psycopg
 
@@ -28,6 +29,9 @@ BINARY = os.path.abspath(os.environ.get("SPORTELLO_BIN", os.path.join(_TREE, "bu
 IS_PGBOUNCER = os.path.basename(BINARY) == "pgbouncer"
 
 STOP_AT_ONCE = signal.SIGTERM if IS_PGBOUNCER else signal.SIGINT
+
+# No test needs a proxy for longer; what is older is killed, so that nobody waits for it.
+LONGEST_LIFE_SECONDS = 60
 
 _SANITIZER_REPORT = re.compile(r"ERROR: AddressSanitizer|ERROR: LeakSanitizer|WARNING: ThreadSanitizer|runtime error:")
 
@@ -87,9 +91,17 @@ class ProxyProcess:
                        "UBSAN_OPTIONS": "print_stacktrace=1", **self.environment}
         with open(self.log_path, "ab") as log:
             self.process = processes.start([*self.wrapper, BINARY, self.config_path], stdout=log, stderr=log, env=environment, cwd=self.directory)
+        self._watchdog = threading.Timer(LONGEST_LIFE_SECONDS * PATIENCE, self._bite)
+        self._watchdog.daemon = True
+        self._watchdog.start()
         if wait:
             self.wait_listening()
         return self
+
+    def _bite(self):
+        """A client library without deadlines would hang with the proxy: ended, it fails instead."""
+        if self.is_running():
+            self.process.kill()
 
     def wait_listening(self):
         def listening():
@@ -128,6 +140,7 @@ class ProxyProcess:
         """Ends the process and checks how it went; nothing to do if it is gone already and was judged."""
         if self.process is None:
             return
+        self._watchdog.cancel()
         died_early = self.process.poll() is not None
         code = processes.end(self.process, number, 5 * PATIENCE)
         log = self.log()

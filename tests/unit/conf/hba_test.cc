@@ -1,5 +1,6 @@
 #include "conf/hba.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "tests/support/memory_files.h"
@@ -165,6 +166,28 @@ TEST(Hba, EveryProblemIsToldAtOnceWithItsPlace) {
 TEST(Hba, FilesOfNamesThatIncludeThemselvesAreRefused) {
   const MemoryFiles files = {{"dir/a", "@a"}};
   EXPECT_FALSE(parse("local all @a trust", files).hba);
+}
+
+TEST(Hba, FilesOfNamesAreReadAThousandTimesAtMost) {  // S61
+  size_t reads = 0;
+  const FileReader reader = [&](const std::string& path) {
+    ++reads;
+    return TextFile{.path = path, .text = "bob"};
+  };
+  std::string rule = "local all @team";
+  for (int i = 0; i < 2000; ++i) rule += ",@team";
+  const HbaLoad load = parse_hba({.path = "hba", .text = rule + " trust"}, reader);
+  EXPECT_FALSE(load.hba);
+  EXPECT_EQ(reads, 1000U);
+}
+
+TEST(Hba, WhatIsWrongInAFileOfNamesIsToldThere) {
+  const MemoryFiles files = {{"dir/team", "bob\n eve, +admins\n"}, {"dir/list", "@none"}};
+  const HbaLoad load = parse("local all @team trust\nlocal all @list trust", files);
+  ASSERT_EQ(load.diagnostics.size(), 2U);
+  EXPECT_THAT(load.diagnostics[0].to_string(), testing::StartsWith("dir/team:2:7: error: "));
+  EXPECT_EQ(load.diagnostics[0].source_line, " eve, +admins");
+  EXPECT_THAT(load.diagnostics[1].to_string(), testing::StartsWith("dir/list:1:1: error: cannot read "));
 }
 
 TEST(Hba, EveryTruncationIsAnswered) {
