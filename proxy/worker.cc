@@ -141,7 +141,10 @@ ServerLink* Worker::get_link(Pool& pool, ClientConnection& client) {
     return link;
   }
   pool.wait(&client, now());
-  if (!closed) {
+  // Nothing is granted before this call has returned: a link that others wait for, too, is dealt with afterwards.
+  if (!pool.idle().empty()) {
+    group_->post_serve(index_, pool.shared_ref());
+  } else if (!closed) {
     serve(pool.shared_ref());
   }
   return nullptr;
@@ -389,9 +392,8 @@ void Worker::link_failed(ServerLink& link, Error error) {
                 shared.user->name, error.message);
     {
       const std::lock_guard lock(shared.mutex);
-      shared.last_failure =
-          Error{unavailable ? sqlstate::kCannotConnectNow : error.sqlstate,
-                error.message, error.detail, error.hint};
+      shared.last_failure = Error{unavailable ? sqlstate::kCannotConnectNow : error.sqlstate, error.message,
+                                  error.detail, error.hint};
     }
     close_link(link);
     if (!unavailable) {

@@ -219,7 +219,8 @@ bool ServerLink::on_login_bytes() {
       Error error = login_->failure().error;
       // The storage of a SQLSTATE that the server sent goes with the login.
       const std::string& told = login_->failure().server_sqlstate;
-      error.sqlstate = told.starts_with("57P0") ? sqlstate::kCannotConnectNow : sqlstate::of_refused_login(told);
+      error.sqlstate =
+          told.starts_with("57P0") ? sqlstate::kCannotConnectNow : sqlstate::of_refused_login(told);
       fail(std::move(error));
       return false;
     }

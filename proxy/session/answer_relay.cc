@@ -8,6 +8,9 @@
 namespace sportello::proxy {
 namespace {
 
+// Shorter messages are passed on whole.
+constexpr uint32_t kHeldAnswer = 8U << 10;
+
 // Longer ones of the messages that we look into are the server's fault.
 constexpr uint32_t kMaxInspectedAnswer = 1U << 20;
 
@@ -145,6 +148,9 @@ ServerStep ClientSession::on_server_bytes(std::string_view in, Outbox& to_server
       }
       break;
     }
+    if (rest.size() < frame.total_bytes() && frame.length <= kHeldAnswer) {
+      break;  // so that a link that dies in the middle of a small message leaves no half of it behind
+    }
     const std::string_view front = rest.substr(0, frame.total_bytes());
     if (!on_answer(relaying, frame, front)) {
       break;
@@ -204,7 +210,7 @@ bool ClientSession::on_answer(Relaying& relaying, const Frame& frame, std::strin
       return relaying.fail(sqlstate::kProtocolViolation, "the server sent a ReadyForQuery out of turn");
     }
     const bool visible = is_client_visible(owed.delivery);
-    if (visible && owed.has(OwedEffect::RestoresSettings) && !owed.failed) {
+    if (visible && (restores_settings_ || (owed.has(OwedEffect::RestoresSettings) && !owed.failed))) {
       relaying.send_run();
       restore_login_settings(relaying.to_client);
     }
@@ -212,7 +218,8 @@ bool ClientSession::on_answer(Relaying& relaying, const Frame& frame, std::strin
     on_ready(relaying, *status);
     return true;
   }
-  if (frame.type == backend::kCommandComplete && front.size() == frame.total_bytes() && front.back() != '\0') {
+  if (frame.type == backend::kCommandComplete && front.size() == frame.total_bytes() &&
+      front.back() != '\0') {
     return relaying.fail(sqlstate::kProtocolViolation, "the server sent an unterminated CommandComplete");
   }
   switch (fit(owed.request, frame.type)) {
@@ -240,7 +247,7 @@ bool ClientSession::on_answer(Relaying& relaying, const Frame& frame, std::strin
       }
     }
     link_->copy_in = !ended;
-    link_->unsynced = true;
+    link_->unsynced = link_->unsynced || owed.request == Request::Execute;
   }
   owed.began = true;
   link_->replay.usable = false;
@@ -321,12 +328,14 @@ void ClientSession::settle(const OwedAnswer& answered, bool happened) {
   if (answered.has(OwedEffect::DiscardsAll)) {
     pins_ = 0;
     leaves_doubt_ = false;
-    if (!link_->settings->startup.empty()) {
-      // DISCARD ALL has reset them; the session's own are set again before its next statement.
-      SettingsValues values = *link_->settings;
-      values.startup.clear();
-      link_->settings = intern_settings(std::move(values));
-    }
+  }
+  if (answered.has(OwedEffect::ResetsAll) && !link_->settings->startup.empty()) {
+    SettingsValues values = *link_->settings;
+    values.startup.clear();
+    link_->settings = intern_settings(std::move(values));
+  }
+  if (answered.has(OwedEffect::RestoresSettings)) {
+    restores_settings_ = true;
   }
 }
 
@@ -351,6 +360,14 @@ void ClientSession::on_ready(Relaying& relaying, TransactionStatus status) {
   }
   if (discards_names_ && link_->owed.empty()) {
     discards_names_ = false;
+  }
+  if (restores_settings_ && link_->owed.empty()) {
+    // The link has gone back to what it had at its own login; the session goes on with it in what it had at
+    // its.
+    restores_settings_ = false;
+    if (status != TransactionStatus::Failed) {
+      send_settings(relaying.to_server);
+    }
   }
   if (link_->replay.healing && link_->owed.empty()) {
     send_healed(relaying.to_server);

@@ -131,20 +131,24 @@ void ClientSession::take_link(LinkState& link, Outbox& to_server) {
   invariant(link_ == nullptr && link.at_rest(), "a session without a link gets one at rest");
   link_ = &link;
   portal_effects_ = 0;
-  if (link.settings == settings_) {
+  send_settings(to_server);
+}
+
+void ClientSession::send_settings(Outbox& to_server) {
+  if (link_->settings == settings_) {
     return;
   }
-  const std::string sql = settings_switch(*link.settings, *settings_);
+  const std::string sql = settings_switch(*link_->settings, *settings_);
   if (sql.empty()) {
     return;
   }
   owe({.request = Request::Query, .delivery = Delivery::Swallow});
   append_query(to_server.own(), sql);
   // The reports in its answer put the tracked values right; nobody reports the startup settings.
-  if (link.settings->startup != settings_->startup) {
-    SettingsValues values = *link.settings;
+  if (link_->settings->startup != settings_->startup) {
+    SettingsValues values = *link_->settings;
     values.startup = settings_->startup;
-    link.settings = intern_settings(std::move(values));
+    link_->settings = intern_settings(std::move(values));
   }
 }
 
@@ -393,7 +397,8 @@ ClientSession::Outcome ClientSession::on_parse(const Message& message, Outbox& t
     forward(message, {.request = Request::Parse}, to_server);
     return Outcome::Taken;
   }
-  const bool is_dml = !facts.multi && (facts.kind == sql::StatementKind::Read || facts.kind == sql::StatementKind::Write);
+  const bool is_dml =
+      !facts.multi && (facts.kind == sql::StatementKind::Read || facts.kind == sql::StatementKind::Write);
   const bool hot = is_dml && uses > kHotParses;
   names().define(parse->name, statement);
   if (parse->name.empty() && !hot) {
@@ -822,9 +827,14 @@ uint8_t ClientSession::note_effects(const sql::StatementFacts& facts) {
       pins_ |= kPinUnreported;
     }
   }
-  if ((facts.has(Effect::SetReported) && (facts.set_to_default || facts.multi)) ||
-      facts.has(Effect::ResetAll)) {
+  if (facts.has(Effect::SetReported) && (facts.set_to_default || facts.multi)) {
     add(OwedEffect::RestoresSettings);
+  }
+  const bool resets_startup =
+      facts.has(Effect::SetOther) && facts.set_to_default && !settings_->startup.empty();
+  if (facts.has(Effect::ResetAll | Effect::DiscardAll) || resets_startup) {
+    add(OwedEffect::RestoresSettings);
+    add(OwedEffect::ResetsAll);
   }
   if (facts.has(Effect::IsDdl | Effect::Unknown)) {
     add(OwedEffect::ChangesCatalog);

@@ -173,6 +173,8 @@ class ClientSession {
   void discard(const Message& message);
   void stream_rest(const Message& message, bool forwarded);
   void owe(OwedAnswer owed);
+  // Sets on the link what it lacks of the session's settings; the answer is ours.
+  void send_settings(Outbox& to_server);
   void record(const OwedAnswer& owed, StatementRef needs, bool raw_unnamed, std::string_view front,
               std::string_view rest = {});
   void begin_batch();
@@ -223,6 +225,7 @@ class ClientSession {
   bool leaves_doubt_ = false;
   bool unnamed_is_shared_ = false;     // the unnamed statement is held by links under its server name
   bool discards_names_ = false;        // DISCARD ALL or DEALLOCATE ALL is under way
+  bool restores_settings_ = false;     // a RESET has been answered; put right at the next ReadyForQuery
   uint8_t portal_effects_ = 0;         // of OwedEffect: of what was bound since the last Sync
   bool ends_failed_block_ = false;     // the statement bound in a failed block is ROLLBACK or COMMIT
   bool failed_block_ = false;          // the link died inside a transaction: 25P02 until the client ends it

@@ -31,8 +31,8 @@ struct Statement {
   std::string text;
   std::string parameter_types;  // as on the wire: the count and the OIDs
   std::shared_ptr<const sql::StatementFacts> facts;
-  // A server has prepared it: whoever prepares it again can be told so at once, and it is prepared on a link when it is
-  // used there. (What was true of it may have ceased to be, but then its scope has changed, too.)
+  // A server has prepared it: whoever prepares it again can be told so at once, and it is prepared on a link
+  // when it is used there. (What was true of it may have ceased to be, but then its scope has changed, too.)
   mutable std::atomic<bool> proven{false};
   bool opaque = false;  // its text was too long to keep: only the link it was sent to has it
 };
