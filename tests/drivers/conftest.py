@@ -28,11 +28,12 @@ class Service:
     user: str = "alice"
     password: str = PASSWORDS["alice"]
     dbname: str = DATABASE
+    behind_proxy: bool = False
 
     @property
     def conninfo(self):
         """In libpq's words, for psycopg."""
-        return {**dataclasses.asdict(self), "connect_timeout": int(15 * PATIENCE)}
+        return {"host": self.host, "port": self.port, "user": self.user, "password": self.password, "dbname": self.dbname, "connect_timeout": int(15 * PATIENCE)}
 
     @property
     def environment(self):
@@ -66,7 +67,7 @@ def service(request, primary):
     if IS_PGBOUNCER and workers != 1:
         pytest.skip("PgBouncer has one worker")
     proxy = request.getfixturevalue("proxy")
-    return Service(proxy(default_pool_size=2, reserve_pool_size=0, workers=workers, auth_type="scram-sha-256").port)
+    return Service(proxy(default_pool_size=2, reserve_pool_size=0, workers=workers, auth_type="scram-sha-256").port, behind_proxy=True)
 
 
 @pytest.fixture
