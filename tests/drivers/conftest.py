@@ -6,6 +6,7 @@ Clients log in with SCRAM. Drivers that are programs get the place from the PG* 
 import concurrent.futures
 import dataclasses
 import os
+import signal
 import subprocess
 
 import pytest
@@ -27,18 +28,24 @@ class Service:
     user: str = "alice"
     password: str = PASSWORDS["alice"]
     dbname: str = DATABASE
+    behind_proxy: bool = False
 
     @property
     def conninfo(self):
         """In libpq's words, for psycopg."""
-        return {**dataclasses.asdict(self), "connect_timeout": int(15 * PATIENCE)}
+        return {"host": self.host, "port": self.port, "user": self.user, "password": self.password, "dbname": self.dbname, "connect_timeout": int(15 * PATIENCE)}
 
     @property
     def environment(self):
         return {**os.environ, "PGHOST": self.host, "PGPORT": str(self.port), "PGUSER": self.user, "PGPASSWORD": self.password,
                 "PGDATABASE": self.dbname, "PGCONNECT_TIMEOUT": str(int(15 * PATIENCE))}
 
-    def run(self, *command, input="", code=0, seconds=60):
+    @staticmethod
+    def built(path):
+        """A program of this tree's build."""
+        return os.path.join(BUILD, path)
+
+    def run(self, *command, input="", code=0, seconds=25):
         """Runs a program to its end and returns (output, errors); another exit code fails with both."""
         done = subprocess.run([str(word) for word in command], input=input, capture_output=True, text=True, env=self.environment,
                               timeout=seconds * PATIENCE)
@@ -60,7 +67,7 @@ def service(request, primary):
     if IS_PGBOUNCER and workers != 1:
         pytest.skip("PgBouncer has one worker")
     proxy = request.getfixturevalue("proxy")
-    return Service(proxy(default_pool_size=2, reserve_pool_size=0, workers=workers, auth_type="scram-sha-256").port)
+    return Service(proxy(default_pool_size=2, reserve_pool_size=0, workers=workers, auth_type="scram-sha-256").port, behind_proxy=True)
 
 
 @pytest.fixture
@@ -68,7 +75,24 @@ def together():
     """together(work): runs work(number) for each of the fifty clients at once; the first that fails, fails the test."""
 
     def run(work, count=CLIENTS):
-        with concurrent.futures.ThreadPoolExecutor(count) as threads:
+        threads = concurrent.futures.ThreadPoolExecutor(count)
+        try:
             return list(threads.map(work, range(count)))
+        finally:
+            threads.shutdown(wait=False, cancel_futures=True)   # what hangs ends with its server
 
     return run
+
+
+@pytest.fixture(autouse=True)
+def deadline():
+    """A driver that waits for ever fails its test; the teardown of servers and proxies then ends what still hangs."""
+
+    def give_up(*_):
+        raise TimeoutError("the test hangs")
+
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(int(30 * PATIENCE))
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)

@@ -1,9 +1,6 @@
 """libpq (libpq_client.cc): what C programs, and the drivers that wrap it, build on."""
-import os
-
-from conftest import BUILD
 
 
 def test_libpq(service, table):
-    service.run_checks(os.path.join(BUILD, "tests/drivers/libpq_client"), table,
+    service.run_checks(service.built("tests/drivers/libpq_client"), table,
                        expected=["prepared", "pipelines", "pipeline errors", "single rows", "copy", "cancel", "clients"])
