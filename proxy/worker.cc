@@ -142,7 +142,8 @@ ServerLink* Worker::get_link(Pool& pool, ClientConnection& client) {
   }
   pool.wait(&client, now());
   if (!closed) {
-    serve(pool.shared_ref());
+    // Later, not here: a link granted to this client before it knows that it waits would be held for ever.
+    group_->post_serve(index_, pool.shared_ref());
   }
   return nullptr;
 }
