@@ -142,7 +142,7 @@ ServerLink* Worker::get_link(Pool& pool, ClientConnection& client) {
   }
   pool.wait(&client, now());
   // Nothing is granted before this call has returned: a link that others wait for, too, is dealt with afterwards.
-  if (!pool.idle().empty()) {
+  if (!closed && !pool.idle().empty()) {
     group_->post_serve(index_, pool.shared_ref());
   } else if (!closed) {
     serve(pool.shared_ref());
