@@ -84,6 +84,7 @@ int import_pgbouncer(const std::string& path) {
 }
 
 int serve(const std::string& path) {
+  block_signals();
   const RuntimeConfigLoad load = load_runtime_config(path);
   for (const std::string& problem : load.problems) {
     std::cerr << problem << '\n';

@@ -24,7 +24,7 @@ struct RuntimeConfig {
   std::string path;                                   // of the configuration file
   std::map<std::string, std::string> secrets;         // auth_file: user -> secret
   std::optional<conf::Hba> hba;                       // with auth_type = "hba"
-  conf::IdentMaps ident_maps;                  // auth_ident_file
+  conf::IdentMaps ident_maps;                         // auth_ident_file
   std::shared_ptr<const tls::TlsContext> client_tls;  // nullptr: none for clients
   std::map<conf::SslMode, std::shared_ptr<const tls::TlsContext>>
       server_tls;  // every mode that a server asks for

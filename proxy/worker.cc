@@ -141,7 +141,8 @@ ServerLink* Worker::get_link(Pool& pool, ClientConnection& client) {
     return link;
   }
   pool.wait(&client, now());
-  // Nothing is granted before this call has returned: a link that others wait for, too, is dealt with afterwards.
+  // Nothing is granted before this call has returned: a link that others wait for, too, is dealt with
+  // afterwards.
   if (!closed && !pool.idle().empty()) {
     group_->post_serve(index_, pool.shared_ref());
   } else if (!closed) {
@@ -296,8 +297,12 @@ std::unique_ptr<ServerLink> Worker::take_out(ServerLink& link) {
 }
 
 void Worker::link_free(ServerLink& link) {
-  const bool doubt = link.client()->session().leaves_doubt();
-  link.client()->release_link();
+  ClientConnection& client = *link.client();
+  const bool doubt = client.session().leaves_doubt();
+  client.release_link();
+  if (draining_) {
+    client.close(CloseReason::ShuttingDown);
+  }
   if (link.cancels_in_flight > 0) {
     link.set_phase(LinkPhase::Parked);
   } else if (link.state().tainted || link.pool().settings().server_reset_query_always) {
@@ -477,6 +482,9 @@ void Worker::tick() {
   check_clients(time);
   check_links(time);
   check_pools(time);
+  if (draining_) {
+    close_resting_clients();
+  }
   if (time - last_slow_check_ >= kSlowCheck) {
     last_slow_check_ = time;
     if (index_ == 0) {
@@ -559,8 +567,12 @@ void Worker::apply_config(RuntimeConfigRef config) {
 
 void Worker::begin_drain() {
   draining_ = true;
+  close_resting_clients();
+}
+
+void Worker::close_resting_clients() {
   for (size_t i = clients_.size(); i-- > 0;) {
-    if (i < clients_.size() && clients_[i]->link() == nullptr && !clients_[i]->is_waiting()) {
+    if (i < clients_.size() && clients_[i]->is_resting()) {
       clients_[i]->close(CloseReason::ShuttingDown);
     }
   }
@@ -597,22 +609,6 @@ void Worker::serve_waiting() {
     if (!its_pool->waiting().empty()) {
       serve(its_pool->shared_ref());
     }
-  }
-}
-
-void Worker::evict_oldest_login() {
-  if (group_->logging_in() < config_->most_login_clients()) {
-    return;
-  }
-  ClientConnection* oldest = nullptr;
-  for (auto& client : clients_) {
-    if (!client->is_logged_in() && !client->startup()->is_authenticated() &&
-        (oldest == nullptr || client->connected_at() < oldest->connected_at())) {
-      oldest = client.get();
-    }
-  }
-  if (oldest != nullptr) {
-    oldest->close(CloseReason::TooManyConnections);
   }
 }
 

@@ -99,7 +99,6 @@ class Worker {
   void fail_waiting(const std::shared_ptr<PoolRuntime>& shared, const Error& why);
   void serve_waiting();
   void evict_idle(DatabaseRuntime* database, UserRuntime* user);
-  void evict_oldest_login();
 
   // Nothing of the database runs or waits here any more (PAUSE).
   bool is_quiet(const DatabaseRuntime* database) const;
@@ -107,6 +106,7 @@ class Worker {
 
  private:
   void put_back(ServerLink& link);
+  void close_resting_clients();
   void reset(ServerLink& link);
   void give(ServerLink& link, ClientConnection& client);
   void hand_over(ServerLink& link, size_t worker, Pool& pool);

@@ -165,7 +165,6 @@ void WorkerGroup::accepted(int fd, const ClientAddress& address) {
   const size_t index = least_loaded();
   clients_of_[index].fetch_add(1);
   clients_.fetch_add(1);
-  logging_in_.fetch_add(1);
   Worker& chosen = *workers_[index];
   if (index == 0) {
     chosen.adopt_client(fd, address);
@@ -177,10 +176,49 @@ void WorkerGroup::accepted(int fd, const ClientAddress& address) {
 // The quota of those who have not logged in is full: the one that has taken longest makes room, so that real
 // clients, who log in at once, are never kept out by silent ones.
 void WorkerGroup::evict_oldest_login() {
-  for (auto& worker : workers_) {
-    Worker* at = worker.get();
-    at->loop().post([at] { at->evict_oldest_login(); });
+  uint32_t oldest = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    if (logins_.empty()) {
+      return;
+    }
+    oldest = logins_.begin()->second;
+    logins_.erase(logins_.begin());
   }
+  Worker& owner = *workers_[oldest & (kMaxWorkers - 1)];
+  owner.loop().post([&owner, oldest] {
+    ClientConnection* client = owner.find_client(oldest);
+    if (client != nullptr && client->startup() != nullptr && !client->startup()->is_authenticated()) {
+      client->close(CloseReason::TooManyConnections);
+    }
+  });
+}
+
+uint64_t WorkerGroup::login_began(uint32_t process_id) {
+  logging_in_.fetch_add(1);
+  const std::lock_guard lock(mutex_);
+  logins_.emplace(++last_login_, process_id);
+  return last_login_;
+}
+
+void WorkerGroup::login_ended(uint64_t login) {
+  logging_in_.fetch_sub(1);
+  const std::lock_guard lock(mutex_);
+  logins_.erase(login);
+}
+
+void WorkerGroup::pause_all() {
+  for (const auto& database : directory_.databases()) {
+    database->paused.store(true);
+  }
+  post_all([](Worker& worker) { worker.close_idle_links([](ServerLink&) { return true; }); });
+}
+
+void WorkerGroup::resume_all() {
+  for (const auto& database : directory_.databases()) {
+    database->paused.store(false);
+  }
+  post_serve_all();
 }
 
 void WorkerGroup::client_gone(size_t worker) {
@@ -282,11 +320,8 @@ void WorkerGroup::post_all(const std::function<void(Worker&)>& task) {
 void WorkerGroup::begin_shutdown(ShutdownMode mode) {
   draining_.store(true);
   Worker& first = *workers_[0];
-  first.loop().post([this] {
-    for (auto& listener : listeners_) {
-      listener->stop();
-    }
-  });
+  // Closed, not just left alone: who comes now is refused by the kernel instead of waiting for nobody.
+  first.loop().post([this] { listeners_.clear(); });
   if (mode != ShutdownMode::WaitForClients) {
     post_all([](Worker& worker) { worker.begin_drain(); });
   }

@@ -57,7 +57,9 @@ class WorkerGroup {
   // On the first worker's thread: a socket was accepted.
   void accepted(int fd, const ClientAddress& address);
   void client_gone(size_t worker);
-  void login_ended() { logging_in_.fetch_sub(1); }
+  // Of those who have not logged in yet, in the order in which they came.
+  uint64_t login_began(uint32_t process_id);
+  void login_ended(uint64_t login);
   int clients() const { return clients_.load(); }
   int logging_in() const { return logging_in_.load(); }
   uint32_t next_process_id(size_t worker);
@@ -76,6 +78,9 @@ class WorkerGroup {
   void post_link(size_t worker, std::unique_ptr<ServerLink> link, std::shared_ptr<PoolRuntime> shared);
   void post_fail_waiting(const std::shared_ptr<PoolRuntime>& shared, const Error& why);
   void post_evict(DatabaseRuntime* database, UserRuntime* user);
+  // SIGUSR1 and SIGUSR2, as PgBouncer has them: PAUSE and RESUME of all databases.
+  void pause_all();
+  void resume_all();
   // Runs `task` on every worker.
   void post_all(const std::function<void(Worker&)>& task);
 
@@ -103,6 +108,8 @@ class WorkerGroup {
   std::array<std::atomic<int>, kMaxWorkers> clients_of_{};
   std::atomic<int> clients_{0};
   std::atomic<int> logging_in_{0};
+  std::map<uint64_t, uint32_t> logins_;  // guarded by mutex_: a number that grows -> process id
+  uint64_t last_login_ = 0;              // guarded by mutex_
   std::atomic<uint32_t> last_process_id_{0};
   std::atomic<bool> draining_{false};
   AuthQuery* auth_query_ = nullptr;

@@ -2,6 +2,7 @@
 
 #include <systemd/sd-daemon.h>
 
+#include <array>
 #include <csignal>
 
 #include "conf/setting_table.h"
@@ -12,7 +13,28 @@ namespace {
 
 constexpr std::chrono::milliseconds kTick{20};
 
+constexpr std::array<int, 5> kSignals = {SIGHUP, SIGTERM, SIGINT, SIGUSR1, SIGUSR2};
+
+sigset_t signal_set() {
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int number : kSignals) {
+    sigaddset(&set, number);
+  }
+  return set;
+}
+
+void unblock_signals() {
+  const sigset_t set = signal_set();
+  pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
+}
+
 }  // namespace
+
+void block_signals() {
+  const sigset_t set = signal_set();
+  pthread_sigmask(SIG_BLOCK, &set, nullptr);
+}
 
 ControlPlane::ControlPlane(std::string config_path, RuntimeConfigRef config, WorkerGroup& group)
     : config_path_(std::move(config_path)), config_(std::move(config)), group_(group), auth_query_(loop_) {
@@ -21,9 +43,10 @@ ControlPlane::ControlPlane(std::string config_path, RuntimeConfigRef config, Wor
     loop_.post([this, done = std::move(done)] { done(reload()); });
   };
   group_.request_shutdown = [this](ShutdownMode mode) { loop_.post([this, mode] { begin_shutdown(mode); }); };
-  for (const int number : {SIGHUP, SIGTERM, SIGINT}) {
+  for (const int number : kSignals) {
     watch_signal(number);
   }
+  unblock_signals();
   on_tick_ = [this] { check_drained(); };
 }
 
@@ -50,7 +73,13 @@ void ControlPlane::run() {
 }
 
 void ControlPlane::on_signal(int number) {
-  if (number == SIGHUP) {
+  if (number == SIGUSR1) {
+    log_info("SIGUSR1: all databases are paused");
+    group_.pause_all();
+  } else if (number == SIGUSR2) {
+    log_info("SIGUSR2: all databases are resumed");
+    group_.resume_all();
+  } else if (number == SIGHUP) {
     reload();
   } else if (number == SIGINT || shutting_down_) {
     begin_shutdown(ShutdownMode::Now);

@@ -17,6 +17,9 @@
 
 namespace sportello::proxy {
 
+// Keeps the signals that a ControlPlane handles for it; called before anything can be reached from outside.
+void block_signals();
+
 class ControlPlane {
  public:
   ControlPlane(std::string config_path, RuntimeConfigRef config, WorkerGroup& group);

@@ -44,9 +44,10 @@ enum class OwedEffect : uint8_t {
   DiscardsAll = 2,       // DISCARD ALL
   DeallocatesAll = 4,    // DEALLOCATE ALL
   RestoresSettings = 8,  // RESET: to what the client had at login, which the link's own defaults may not be
-  ResetsAll = 64,        // RESET ALL and the like: what the client's startup parameters set on the link is gone, too
-  MayWrite = 16,         // outside a transaction: if the link dies, its outcome is unknown
-  Commits = 32,          // a transaction's outcome is unknown if the link dies before the answer
+  ResetsAll =
+      64,         // RESET ALL and the like: what the client's startup parameters set on the link is gone, too
+  MayWrite = 16,  // outside a transaction: if the link dies, its outcome is unknown
+  Commits = 32,   // a transaction's outcome is unknown if the link dies before the answer
 };
 
 struct OwedAnswer {

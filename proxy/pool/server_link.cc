@@ -104,10 +104,7 @@ void ServerLink::send(Outbox& box) {
 bool ServerLink::still_there() {
   char byte = 0;
   const ssize_t n = recv(transport_->fd(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-  if (n < 0) {
-    return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
-  }
-  return n > 0;  // bytes: an asynchronous message, read like any other
+  return n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR);
 }
 
 void ServerLink::leave_worker() {

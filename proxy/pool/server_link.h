@@ -93,8 +93,8 @@ class ServerLink final : private Transport::Handler, private ServerConnector::Ow
   void on_drained() override;
   void connector_done(Result<ServerConnected> result) override;
 
-  // Each answers whether the link is still this worker's and there may be more to read: once the Worker was told that
-  // it is free, another thread may have it already.
+  // Each answers whether the link is still this worker's and there may be more to read: once the Worker was
+  // told that it is free, another thread may have it already.
   bool read_more(std::string_view* view);
   void keep_rest(std::string_view rest);
   bool on_login_bytes();

@@ -30,7 +30,9 @@ ClientConnection::ClientConnection(Worker& worker, int fd, ClientAddress address
       process_id_(worker.group().next_process_id(worker.index())),
       connected_at_(worker.now()),
       request_at_(worker.now()),
-      connect_time_(std::chrono::system_clock::now()) {}
+      connect_time_(std::chrono::system_clock::now()) {
+  login_ = worker.group().login_began(process_id_);
+}
 
 ClientConnection::~ClientConnection() = default;
 
@@ -324,6 +326,16 @@ void ClientConnection::on_drained() {
   }
 }
 
+bool ClientConnection::is_resting() const {
+  return !waiting_ && (link_ == nullptr || (session_ && link_->state().at_rest()));
+}
+
+void ClientConnection::login_ended() {
+  if (login_ != 0) {
+    worker_->group().login_ended(std::exchange(login_, 0));
+  }
+}
+
 void ClientConnection::cancel() {
   if (link_ != nullptr && !link_->state().owed.empty()) {
     worker_->cancel_on(*link_);
@@ -515,9 +527,7 @@ void ClientConnection::close_with(const Error& fatal, CloseReason reason) {
     pool_->shared().database->clients.give_back();
     pool_->shared().user->clients.give_back();
   }
-  if (startup_ && !startup_->is_authenticated()) {
-    worker_->group().login_ended();
-  }
+  login_ended();
   worker_->remove_client(*this);
 }
 

@@ -46,6 +46,8 @@ class ClientConnection final : private Transport::Handler {
   void counted_in(const std::shared_ptr<PoolRuntime>& shared);
   // Authenticated, and its startup parameters taken. False: the connection was closed.
   bool startup_done();
+  // Its password was right.
+  void login_ended();
   void log_login_failure(std::string_view told, std::string_view detail);
 
   // What the link sent while it was asked about startup parameters; returns how much was used up.
@@ -69,6 +71,8 @@ class ClientConnection final : private Transport::Handler {
   ServerLink* link() { return link_; }
   Pool* pool() { return pool_; }
   const ClientAddress& address() const { return address_; }
+  // It has asked nothing that is not answered, and is in no transaction.
+  bool is_resting() const;
   bool is_waiting() const { return waiting_; }
   bool is_logged_in() const { return startup_ == nullptr; }
   const std::string& user_name() const;
@@ -113,6 +117,7 @@ class ClientConnection final : private Transport::Handler {
   ServerLink* link_ = nullptr;
   std::unique_ptr<Replay> again_;       // to be run again when the link comes
   std::unique_ptr<std::string> input_;  // what has come and cannot be taken yet
+  uint64_t login_ = 0;                  // its number among those who have not logged in
   uint32_t process_id_ = 0;             // ours, of the key that the client cancels with
   std::string cancel_key_;
   TimePoint connected_at_{};

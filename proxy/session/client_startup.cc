@@ -355,7 +355,7 @@ bool ClientStartup::on_exchange_bytes() {
 bool ClientStartup::authenticated() {
   authenticated_ = true;
   state_ = State::Link;
-  worker_->group().login_ended();
+  connection_->login_ended();
   if (!input_.empty()) {
     connection_->keep_early_bytes(std::move(input_));
     input_.clear();
