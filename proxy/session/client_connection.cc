@@ -241,8 +241,7 @@ void ClientConnection::note_answers(const ServerStep& step) {
   };
   count(stats.queries, step.commands);
   count(stats.query_us, since(query_at_));
-  if (const StatementCounts counted = session_->take_counts();
-      counted.binds > 0 || counted.client_parses > 0) {
+  if (const StatementCounts counted = session_->take_counts(); counted.any()) {
     count(stats.client_parses, counted.client_parses);
     count(stats.server_parses, counted.server_parses);
     count(stats.binds, counted.binds);

@@ -85,6 +85,8 @@ struct StatementCounts {
   uint32_t client_parses = 0;
   uint32_t server_parses = 0;
   uint32_t binds = 0;
+
+  bool any() const { return client_parses + server_parses + binds > 0; }
 };
 
 // What is left to do when a session's link has died. Its client has been told all that could be told.
