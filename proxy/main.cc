@@ -97,12 +97,12 @@ int serve(const std::string& path) {
   std::signal(SIGPIPE, SIG_IGN);
   raise_file_limit(conf);
   forbid_core_dumps();
+  const PidFile pid_file(conf.pidfile);
   auto sockets = make_listen_sockets(conf);
   if (!sockets.ok()) {
     log_error("{}", sockets.error().message);
     return 1;
   }
-  const PidFile pid_file(conf.pidfile);
   WorkerGroup group(load.config);
   ControlPlane control(path, load.config, group);
   group.start(std::move(sockets).value());

@@ -431,7 +431,8 @@ void add(StatementFacts& all, StatementFacts one) {
   all.effects |= one.effects;
   all.only_known_functions = all.only_known_functions && one.only_known_functions;
   all.literal_dependent = all.literal_dependent || one.literal_dependent;
-  all.begin_read_only = all.set_to_default = all.chain = false;
+  all.set_to_default = all.set_to_default || one.set_to_default;
+  all.begin_read_only = all.chain = false;
   all.name.clear();
   all.set_value.clear();
   std::move(one.functions.begin(), one.functions.end(), std::back_inserter(all.functions));

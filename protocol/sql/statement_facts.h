@@ -145,7 +145,8 @@ struct StatementFacts {
   // fingerprint may have others. FactsCache never shares these by shape.
   bool literal_dependent = false;
   bool begin_read_only = false;  // Begin: ... READ ONLY. Multi: never
-  bool set_to_default = false;   // Set: RESET x, SET x TO DEFAULT, SET TIME ZONE LOCAL, SET ROLE NONE
+  bool set_to_default = false;   // Set: RESET x, SET x TO DEFAULT, SET TIME ZONE LOCAL, SET ROLE NONE.
+                                 // Multi: one of its statements is
   bool chain = false;            // Commit, Rollback: ... AND CHAIN
 
   // Names of functions called, folded as PostgreSQL does, "schema.name" if qualified; sorted, each once.

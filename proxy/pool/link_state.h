@@ -66,7 +66,8 @@ struct LinkState {
   uint32_t reported = 0;    // bit per Tracked: the server reports it
 
   LinkStatements statements;
-  uint64_t unnamed_id = 0;  // the statement its unnamed one is; 0: not one that we may rely on
+  uint64_t unnamed_id = 0;     // the statement its unnamed one is; 0: not one that we may rely on
+  uint64_t unnamed_batch = 0;  // in which its Parse was sent, unanswered; 0: it is certain
   Replay replay;
 
   bool reports(Tracked parameter) const { return (reported >> static_cast<unsigned>(parameter)) & 1U; }

@@ -4,6 +4,10 @@
 // What the link holds can become uncertain: a statement of the client's may or may not have dropped them all
 // (DISCARD ALL in a batch that failed). From then on every Parse is preceded by a Close of the same name,
 // which PostgreSQL accepts for a name that does not exist, too.
+//
+// A Parse that we send on a client's behalf can be skipped by the server, when something before it in its
+// batch (up to the next Sync) fails. Until it is answered the statement is only there for the rest of that
+// batch: whoever sends the next one ahead of the answers must prepare it once more.
 #pragma once
 
 #include <cstdint>
@@ -17,14 +21,29 @@ class LinkStatements {
   // True if the link holds it; it is then the most recently used.
   bool use(uint64_t id) {
     const auto found = held_.find(id);
-    if (found == held_.end()) {
+    if (found == held_.end() || (found->second.batch != 0 && found->second.batch != batch_)) {
       return false;
     }
-    found->second = ++clock_;
+    found->second.used = ++clock_;
     return true;
   }
 
-  void add(uint64_t id) { held_[id] = ++clock_; }
+  // Sent by the client itself: it knows what an error makes of it.
+  void add(uint64_t id) { held_[id] = {++clock_, 0}; }
+  // Sent on its behalf.
+  void add_unseen(uint64_t id) { held_[id] = {++clock_, batch_}; }
+  // Its Parse has been answered.
+  void confirm(uint64_t id) {
+    if (const auto found = held_.find(id); found != held_.end()) {
+      found->second.batch = 0;
+    }
+  }
+  // A Sync is sent.
+  void end_batch() { batch_++; }
+  uint64_t batch() const { return batch_; }
+  // A Parse of it has to be preceded by a Close.
+  bool may_hold(uint64_t id) const { return uncertain_ || held_.contains(id); }
+
   void remove(uint64_t id) { held_.erase(id); }
 
   // The one to drop before another is added, if `limit` are held.
@@ -34,7 +53,7 @@ class LinkStatements {
     }
     auto oldest = held_.begin();
     for (auto at = held_.begin(); at != held_.end(); ++at) {
-      if (at->second < oldest->second) {
+      if (at->second.used < oldest->second.used) {
         oldest = at;
       }
     }
@@ -54,7 +73,13 @@ class LinkStatements {
   size_t size() const { return held_.size(); }
 
  private:
-  std::unordered_map<uint64_t, uint64_t> held_;  // number -> when it was last used
+  struct Held {
+    uint64_t used;   // when, last
+    uint64_t batch;  // in which its Parse was sent, unanswered; 0: it is certain, or the client's own
+  };
+
+  std::unordered_map<uint64_t, Held> held_;
+  uint64_t batch_ = 1;
   uint64_t clock_ = 0;
   bool uncertain_ = false;
 };

@@ -38,22 +38,33 @@ enum class Delivery : uint8_t {
   Invent,   // the client's own, but never sent: the answer is made up when its turn comes
 };
 
-// What a statement does when it succeeds, beside its answer; a bit each, in OwedAnswer::effects.
+// What a statement does when it succeeds, beside its answer; a bit each, in Consequences.
 enum class OwedEffect : uint8_t {
-  ChangesCatalog = 1,    // DDL: statements prepared from now on are planned anew
-  DiscardsAll = 2,       // DISCARD ALL
-  DeallocatesAll = 4,    // DEALLOCATE ALL
-  RestoresSettings = 8,  // RESET: to what the client had at login, which the link's own defaults may not be
-  ResetsAll =
-      64,         // RESET ALL and the like: what the client's startup parameters set on the link is gone, too
-  MayWrite = 16,  // outside a transaction: if the link dies, its outcome is unknown
-  Commits = 32,   // a transaction's outcome is unknown if the link dies before the answer
+  ChangesCatalog = 1,  // DDL: statements prepared from now on are planned anew
+  DiscardsAll = 2,     // DISCARD ALL
+  DeallocatesAll = 4,  // DEALLOCATE ALL
+  ResetsAll = 8,       // RESET ALL and the like: what the client's startup parameters set on the link is gone
+  MayWrite = 16,       // outside a transaction: if the link dies, its outcome is unknown
+  Commits = 32,        // a transaction's outcome is unknown if the link dies before the answer
+};
+
+// RESET goes back to what the client had at login, which the link's own defaults may not be. A bit per
+// Tracked says which; this one: those that the server reports with the link's defaults (of several statements
+// in one text it is not known what each resets).
+inline constexpr uint8_t kRestoresReported = 0x80;
+inline constexpr uint8_t kRestoresAll = 0x7f;
+
+// What hangs on a statement beside its answer.
+struct Consequences {
+  uint8_t effects = 0;   // of OwedEffect
+  uint8_t restores = 0;  // settings, as above
+  uint64_t pins = 0;     // what it may leave on the link
 };
 
 struct OwedAnswer {
   Request request = Request::Sync;
   Delivery delivery = Delivery::Forward;
-  uint8_t effects = 0;       // of OwedEffect
+  Consequences then = {};
   uint8_t name_changes = 0;  // how many pending changes of VirtualStatements hang on it
   bool failed = false;  // an ErrorResponse came for it (Query, FunctionCall: ReadyForQuery is still to come)
   bool began = false;   // an answer of it has reached the client
@@ -61,7 +72,7 @@ struct OwedAnswer {
   uint64_t unnamed_id = 0;    // Parse of the unnamed statement
   StatementRef proves;        // Parse: the statement that a ParseComplete proves good
 
-  bool has(OwedEffect effect) const { return (effects & static_cast<uint8_t>(effect)) != 0; }
+  bool has(OwedEffect effect) const { return (then.effects & static_cast<uint8_t>(effect)) != 0; }
 };
 
 }  // namespace sportello::proxy

@@ -47,10 +47,7 @@ ServerLoginRequest server_login_request(const RuntimeConfig& config, const PoolS
     }
   }
   request.end_point_hash = tls != nullptr ? tls->end_point_hash() : "";
-  // What goes over none of these wires, nobody can listen to.
-  const bool is_loopback =
-      address.host == "localhost" || address.host == "::1" || address.host.starts_with("127.");
-  request.is_private = tls != nullptr || address.host.starts_with('/') || is_loopback;
+  request.is_private = tls != nullptr || address.host.starts_with('/');
   return request;
 }
 

@@ -1,5 +1,7 @@
 // The second half of ClientSession: what the server answers. Each message is matched with the front of
 // LinkState::owed; owed_answer.h has the rules.
+#include <utility>
+
 #include "protocol/error_response.h"
 #include "protocol/frontend_messages.h"
 #include "protocol/invariant.h"
@@ -210,9 +212,12 @@ bool ClientSession::on_answer(Relaying& relaying, const Frame& frame, std::strin
       return relaying.fail(sqlstate::kProtocolViolation, "the server sent a ReadyForQuery out of turn");
     }
     const bool visible = is_client_visible(owed.delivery);
-    if (visible && (restores_settings_ || (owed.has(OwedEffect::RestoresSettings) && !owed.failed))) {
-      relaying.send_run();
-      restore_login_settings(relaying.to_client);
+    if (visible) {
+      restores_ = owed.failed ? 0 : static_cast<uint8_t>(restores_ | owed.then.restores);
+      if (restores_ != 0) {
+        relaying.send_run();
+        restore_login_settings(std::exchange(restores_, 0), relaying.to_client);
+      }
     }
     deliver(visible);
     on_ready(relaying, *status);
@@ -235,9 +240,13 @@ bool ClientSession::on_answer(Relaying& relaying, const Frame& frame, std::strin
   }
   if (frame.type == backend::kCopyInResponse) {
     // owed_answer.h, 3: Syncs sent since are read by the COPY and go unanswered, up to where its data ended.
+    // A Query in the place of data ends it, too, and is read as its end.
     bool ended = false;
     for (size_t i = 1; i < link_->owed.size() && !ended;) {
-      if (link_->owed[i].request == Request::CopyEnd) {
+      const Request request = link_->owed[i].request;
+      if (request == Request::CopyEnd ||
+          (request == Request::Query && i == 1 && owed.request == Request::Query &&
+           link_->owed[i].name_changes == 0)) {
         link_->owed.erase(i);
         ended = true;
       } else if (link_->owed[i].request == Request::Sync) {
@@ -247,7 +256,13 @@ bool ClientSession::on_answer(Relaying& relaying, const Frame& frame, std::strin
       }
     }
     link_->copy_in = !ended;
-    link_->unsynced = link_->unsynced || owed.request == Request::Execute;
+    if (owed.request == Request::Execute) {
+      bool synced = false;
+      for (size_t i = 1; i < link_->owed.size(); i++) {
+        synced = synced || link_->owed[i].request == Request::Sync;
+      }
+      link_->unsynced = link_->unsynced || !synced;
+    }
   }
   owed.began = true;
   link_->replay.usable = false;
@@ -295,7 +310,10 @@ void ClientSession::settle(const OwedAnswer& answered, bool happened) {
   if (answered.delivery != Delivery::Swallow && link_->replay.usable) {
     link_->replay.answered++;
   }
-  if (!happened) {
+  if (happened) {
+    settled_pins_ |= answered.then.pins;
+  } else {
+    restores_ = 0;  // its transaction, too, did not happen
     if (answered.statement_id != 0 && answered.request == Request::Parse) {
       link_->statements.remove(answered.statement_id);
     }
@@ -313,7 +331,17 @@ void ClientSession::settle(const OwedAnswer& answered, bool happened) {
   for (uint8_t i = 0; i < answered.name_changes; i++) {
     names().acknowledge();
   }
-  if (answered.effects == 0) {
+  if (answered.request == Request::Parse && answered.statement_id != 0) {
+    link_->statements.confirm(answered.statement_id);
+  }
+  if (answered.request == Request::Parse && answered.unnamed_id != 0 &&
+      answered.unnamed_id == link_->unnamed_id) {
+    link_->unnamed_batch = 0;
+  }
+  if (answered.request == Request::Execute) {
+    restores_ |= answered.then.restores;
+  }
+  if (answered.then.effects == 0) {
     return;
   }
   if (answered.has(OwedEffect::ChangesCatalog)) {
@@ -326,16 +354,15 @@ void ClientSession::settle(const OwedAnswer& answered, bool happened) {
     }
   }
   if (answered.has(OwedEffect::DiscardsAll)) {
-    pins_ = 0;
-    leaves_doubt_ = false;
+    settled_pins_ = 0;
+    recount_pins();
+    leaves_doubt_ = leaves_doubt_ && !link_->owed.empty();
   }
   if (answered.has(OwedEffect::ResetsAll) && !link_->settings->startup.empty()) {
     SettingsValues values = *link_->settings;
     values.startup.clear();
     link_->settings = intern_settings(std::move(values));
-  }
-  if (answered.has(OwedEffect::RestoresSettings)) {
-    restores_settings_ = true;
+    link_differs_ = true;
   }
 }
 
@@ -349,6 +376,10 @@ void ClientSession::on_ready(Relaying& relaying, TransactionStatus status) {
       names().undo(owed.name_changes);
     }
     settle(owed, !owed.failed);
+    if (owed.failed) {
+      settled_pins_ |= owed.then.pins;
+      recount_pins();
+    }
     if (link_->owed.empty()) {
       link_->unsynced = false;
     }
@@ -360,14 +391,6 @@ void ClientSession::on_ready(Relaying& relaying, TransactionStatus status) {
   }
   if (discards_names_ && link_->owed.empty()) {
     discards_names_ = false;
-  }
-  if (restores_settings_ && link_->owed.empty()) {
-    // The link has gone back to what it had at its own login; the session goes on with it in what it had at
-    // its.
-    restores_settings_ = false;
-    if (status != TransactionStatus::Failed) {
-      send_settings(relaying.to_server);
-    }
   }
   if (link_->replay.healing && link_->owed.empty()) {
     send_healed(relaying.to_server);
@@ -404,6 +427,9 @@ bool ClientSession::on_error(Relaying& relaying, const Frame& frame, std::string
       return relaying.fail(sqlstate::kConnectionFailure,
                            "the session's settings could not be restored: " + std::string(fields.message));
     }
+    if (fields.sqlstate == sqlstate::kSyntaxError && !owed.began) {
+      owed.then.pins = 0;  // not even begun, so that a slip of the pen pins nobody
+    }
     owed.failed = true;
     owed.began = true;
     relaying.pass(front.size());
@@ -420,6 +446,9 @@ bool ClientSession::on_error(Relaying& relaying, const Frame& frame, std::string
 void ClientSession::skip_to_sync() {
   size_t changes = 0;
   bool parse_failed = link_->owed.front().request == Request::Parse && link_->owed.front().unnamed_id != 0;
+  if (link_->owed.front().request == Request::Execute) {
+    settled_pins_ |= link_->owed.front().then.pins;  // it ran, up to its error
+  }
   while (!link_->owed.empty() && link_->owed.front().request != Request::Sync) {
     const OwedAnswer skipped = std::move(link_->owed.front());
     link_->owed.pop_front();
@@ -429,6 +458,7 @@ void ClientSession::skip_to_sync() {
   if (changes > 0) {
     names().undo(changes);
   }
+  recount_pins();
   if (parse_failed && names_) {
     // PostgreSQL drops the unnamed statement before it parses another.
     names_->clear_unnamed();
@@ -448,22 +478,25 @@ void ClientSession::on_parameter(Relaying& relaying, const ParameterStatus& para
   if ((*link_->settings)[*tracked] != parameter.value) {
     link_->settings = with_tracked(link_->settings, *tracked, parameter.value);
   }
+  if (!link_->owed.empty() && (link_->owed.front().then.restores & kRestoresReported) != 0 &&
+      (*link_->login_settings)[*tracked] == parameter.value) {
+    restores_ |= static_cast<uint8_t>(1U << static_cast<unsigned>(*tracked));
+  }
   if (!ours && (*settings_)[*tracked] != parameter.value) {
     settings_ = with_tracked(settings_, *tracked, parameter.value);
   }
 }
 
 // RESET goes back to what the client had at login; the server has gone back to what the link had at its own.
-void ClientSession::restore_login_settings(Outbox& to_client) {
-  if (settings_ == login_settings_) {
-    return;
-  }
+void ClientSession::restore_login_settings(uint8_t which, Outbox& to_client) {
   for (size_t i = 0; i < kTrackedCount; i++) {
-    if (settings_->tracked[i] != login_settings_->tracked[i]) {
-      append_parameter_status(to_client.own(), kTrackedNames[i], login_settings_->tracked[i]);
+    const std::string& value = login_settings_->tracked[i];
+    if (((which >> i) & 1U) != 0 && settings_->tracked[i] != value) {
+      append_parameter_status(to_client.own(), kTrackedNames[i], value);
+      settings_ = with_tracked(settings_, static_cast<Tracked>(i), value);
     }
   }
-  settings_ = login_settings_;
+  link_differs_ = link_ != nullptr && link_->settings != settings_;
 }
 
 // ---- Statements that went stale on the link ----
@@ -499,7 +532,6 @@ void ClientSession::send_healed(Outbox& to_server) {
   link_->statements.make_uncertain();  // every Parse is preceded by a Close
   link_->unnamed_id = 0;
   run_again(std::move(replay), to_server);
-  link_->replay.drop();
 }
 
 void ClientSession::run_again(Replay replay, Outbox& to_server) {
@@ -520,7 +552,7 @@ void ClientSession::run_again(Replay replay, Outbox& to_server) {
       }
     }
     if (part.owed.statement_id != 0 && part.owed.request == Request::Parse) {
-      if (link_->statements.uncertain()) {
+      if (link_->statements.may_hold(part.owed.statement_id)) {
         owe({.request = Request::Close, .delivery = Delivery::Swallow});
         append_target(to_server.own(), frontend::kClose, 'S',
                       std::string(kServerStatementPrefix) + std::to_string(part.owed.statement_id));
@@ -529,11 +561,13 @@ void ClientSession::run_again(Replay replay, Outbox& to_server) {
     }
     if (part.owed.unnamed_id != 0) {
       link_->unnamed_id = part.owed.unnamed_id;
+      link_->unnamed_batch = link_->statements.batch();
     }
     owe(part.owed);
     to_server.own().append(bytes);
   }
   link_->unsynced = false;
+  link_->replay.drop();  // once more is enough
 }
 
 }  // namespace sportello::proxy

@@ -130,20 +130,23 @@ std::string ClientSession::pin_reasons() const {
 void ClientSession::take_link(LinkState& link, Outbox& to_server) {
   invariant(link_ == nullptr && link.at_rest(), "a session without a link gets one at rest");
   link_ = &link;
-  portal_effects_ = 0;
-  send_settings(to_server);
+  portal_then_ = {};
+  restores_ = 0;
+  if (link.settings != settings_) {
+    send_settings(to_server);
+    link.replay.begin();  // what is ours in front of a batch does not keep it from being lone
+  }
 }
 
 void ClientSession::send_settings(Outbox& to_server) {
-  if (link_->settings == settings_) {
-    return;
-  }
+  link_differs_ = false;
   const std::string sql = settings_switch(*link_->settings, *settings_);
   if (sql.empty()) {
     return;
   }
   owe({.request = Request::Query, .delivery = Delivery::Swallow});
   append_query(to_server.own(), sql);
+  link_->unnamed_id = 0;  // a simple query drops it
   // The reports in its answer put the tracked values right; nobody reports the startup settings.
   if (link_->settings->startup != settings_->startup) {
     SettingsValues values = *link_->settings;
@@ -157,7 +160,8 @@ void ClientSession::leave_link() {
   link_->replay.drop();
   link_ = nullptr;
   leaves_doubt_ = false;
-  pins_ = 0;
+  link_differs_ = false;
+  pins_ = settled_pins_ = 0;
   if (body_left_ > 0) {
     body_forwarded_ = false;
   }
@@ -231,6 +235,10 @@ ClientSession::Outcome ClientSession::on_message(const Message& message, Outbox&
     discard(message);
     return Outcome::Taken;
   }
+  if (link_differs_ && link_ != nullptr && link_->owed.empty() && !link_->unsynced &&
+      link_->status != TransactionStatus::Failed) {
+    send_settings(to_server);
+  }
   switch (message.frame.type) {
     case kQuery:
       return on_query(message, to_server, to_client);
@@ -246,7 +254,7 @@ ClientSession::Outcome ClientSession::on_message(const Message& message, Outbox&
       }
       begin_batch();
       link_->unsynced = true;
-      forward(message, {.request = Request::Execute, .effects = portal_effects_}, to_server);
+      forward(message, {.request = Request::Execute, .then = portal_then_}, to_server);
       return Outcome::Taken;
     case kClose:
       return on_close(message, to_server, to_client);
@@ -278,7 +286,12 @@ ClientSession::Outcome ClientSession::on_query(const Message& message, Outbox& t
     if (link_ == nullptr) {
       return Outcome::NeedLink;
     }
-    pins_ |= kPinTooLong;
+    if (link_->copy_in) {
+      to_server.forward(message.front);
+      stream_rest(message, true);
+      return Outcome::Taken;
+    }
+    pin(kPinTooLong);
     begin_batch();
     link_->replay.drop();
     link_->unnamed_id = 0;
@@ -297,7 +310,7 @@ ClientSession::Outcome ClientSession::on_query(const Message& message, Outbox& t
       if (names_) {
         names_.reset();
       }
-      restore_login_settings(to_client);
+      restore_login_settings(kRestoresAll, to_client);
       append_command_complete(to_client.own(), "DISCARD ALL");
       append_ready_for_query(to_client.own(), TransactionStatus::Idle);
       return Outcome::Taken;
@@ -309,7 +322,7 @@ ClientSession::Outcome ClientSession::on_query(const Message& message, Outbox& t
     to_server.forward(message.front);
     return Outcome::Taken;
   }
-  OwedAnswer owed{.request = Request::Query, .effects = note_effects(*facts)};
+  OwedAnswer owed{.request = Request::Query, .then = note_effects(*facts)};
   begin_batch();
   if (names_) {
     names_->clear_unnamed();
@@ -366,7 +379,8 @@ ClientSession::Outcome ClientSession::on_parse(const Message& message, Outbox& t
   const StatementRef statement = statement_of(parse->query, parse->parameter_types, &uses);
   if (link_ == nullptr) {
     const bool taken = !parse->name.empty() && names_ && names_->find(parse->name);
-    if (statement == nullptr || taken || !statement->proven.load(std::memory_order_relaxed)) {
+    const bool deallocates = statement != nullptr && statement->facts->kind == sql::StatementKind::Deallocate;
+    if (statement == nullptr || taken || deallocates || !statement->proven.load(std::memory_order_relaxed)) {
       return Outcome::NeedLink;
     }
     names().define(parse->name, statement);
@@ -381,7 +395,7 @@ ClientSession::Outcome ClientSession::on_parse(const Message& message, Outbox& t
   link_->unsynced = true;
   if (statement == nullptr) {
     // All statements' bytes together have reached their bound: this one is the server's alone.
-    pins_ |= kPinTooLong;
+    pin(kPinTooLong);
     link_->replay.drop();
     forward(message, {.request = Request::Parse}, to_server);
     return Outcome::Taken;
@@ -404,13 +418,16 @@ ClientSession::Outcome ClientSession::on_parse(const Message& message, Outbox& t
   if (parse->name.empty() && !hot) {
     unnamed_is_shared_ = false;
     link_->unnamed_id = statement->id;
+    link_->unnamed_batch = link_->statements.batch();
     forward(message,
             {.request = Request::Parse, .name_changes = 1, .unnamed_id = statement->id, .proves = statement},
             to_server);
     return Outcome::Taken;
   }
   unnamed_is_shared_ = unnamed_is_shared_ || parse->name.empty();
-  if (statement->proven.load(std::memory_order_relaxed)) {
+  const bool good = statement->proven.load(std::memory_order_relaxed) || link_->statements.use(statement->id);
+  if (good && link_->status != TransactionStatus::Failed) {
+    // Good already, or under way in front of this: then its turn comes after that one's answer.
     OwedAnswer owed{.request = Request::Parse, .delivery = Delivery::Invent, .name_changes = 1};
     record(owed, nullptr, false, {});
     owe(std::move(owed));
@@ -431,6 +448,7 @@ void ClientSession::parse_deallocate(const ParseMessage& parse, const std::strin
   if (parse.name.empty()) {
     unnamed_is_shared_ = false;
     link_->unnamed_id = stand_in->id;
+    link_->unnamed_batch = link_->statements.batch();
     owe({.request = Request::Parse, .name_changes = 2, .unnamed_id = stand_in->id});
     append_parse(to_server.own(), "", sql, parse.parameter_types);
   } else {
@@ -447,7 +465,7 @@ ClientSession::Outcome ClientSession::on_long_parse(const Message& message, Outb
     return message.body().size() > context_->inspect_max || message.whole() ? Outcome::Violation
                                                                             : Outcome::NeedMore;
   }
-  pins_ |= kPinTooLong;
+  pin(kPinTooLong);
   begin_batch();
   link_->replay.drop();
   link_->unsynced = true;
@@ -482,7 +500,7 @@ void ClientSession::send_parse(const StatementRef& statement, Delivery delivery,
                                Outbox& to_server) {
   counts_.server_parses++;
   make_room_for_statement(to_server);
-  if (link_->statements.uncertain()) {
+  if (link_->statements.may_hold(statement->id)) {
     owe({.request = Request::Close, .delivery = Delivery::Swallow});
     append_target(to_server.own(), frontend::kClose, 'S', statement->server_name);
   }
@@ -491,7 +509,11 @@ void ClientSession::send_parse(const StatementRef& statement, Delivery delivery,
                         .name_changes = name_changes,
                         .statement_id = statement->id,
                         .proves = statement};
-  link_->statements.add(statement->id);
+  if (delivery == Delivery::Forward) {
+    link_->statements.add(statement->id);
+  } else {
+    link_->statements.add_unseen(statement->id);
+  }
   owe(owed);
   std::string& out = to_server.own();
   const size_t begin = out.size();
@@ -508,12 +530,14 @@ void ClientSession::ensure_prepared(const StatementRef& statement, Outbox& to_se
 }
 
 void ClientSession::ensure_unnamed(const StatementRef& statement, Outbox& to_server) {
-  if (link_->unnamed_id == statement->id) {
+  if (link_->unnamed_id == statement->id &&
+      (link_->unnamed_batch == 0 || link_->unnamed_batch == link_->statements.batch())) {
     return;
   }
   owe({.request = Request::Parse, .delivery = Delivery::Swallow, .unnamed_id = statement->id});
   append_parse(to_server.own(), "", statement->text, statement->parameter_types);
   link_->unnamed_id = statement->id;
+  link_->unnamed_batch = link_->statements.batch();
 }
 
 void ClientSession::hide_unnamed(Outbox& to_server) {
@@ -558,7 +582,7 @@ ClientSession::Outcome ClientSession::on_bind(const Message& message, Outbox& to
   counts_.binds++;
   begin_batch();
   link_->unsynced = true;
-  const OwedAnswer owed{.request = Request::Bind};
+  OwedAnswer owed{.request = Request::Bind};
   const StatementRef statement = names_ ? names_->find(prefix->statement) : nullptr;
   if (statement == nullptr) {
     if (prefix->statement.empty()) {
@@ -573,7 +597,11 @@ ClientSession::Outcome ClientSession::on_bind(const Message& message, Outbox& to
   }
   std::string server_name;
   if (statement != nullptr) {
-    portal_effects_ |= note_effects(*statement->facts);
+    const Consequences then = note_effects(*statement->facts);
+    portal_then_.effects |= then.effects;
+    portal_then_.restores |= then.restores;
+    portal_then_.pins |= then.pins;
+    owed.then.pins = then.pins;
     if (link_->replay.usable) {
       link_->replay.only_reads = link_->replay.only_reads && statement->facts->replay_safe();
     }
@@ -626,6 +654,7 @@ ClientSession::Outcome ClientSession::on_describe(const Message& message, Outbox
     if (target->kind == 'S' && target->name.empty()) {
       hide_unnamed(to_server);
     }
+    link_->replay.drop();
     forward(message, owed, to_server);
     return Outcome::Taken;
   }
@@ -710,7 +739,7 @@ ClientSession::Outcome ClientSession::on_sync(const Message& message, Outbox& to
   begin_batch();
   link_->skips_to_sync = false;
   link_->unsynced = false;
-  portal_effects_ = 0;
+  portal_then_ = {};
   forward(message, {.request = Request::Sync}, to_server);
   if (link_->replay.usable) {
     link_->replay.complete = true;
@@ -750,7 +779,7 @@ ClientSession::Outcome ClientSession::on_function_call(const Message& message, O
     known = known || oid == function;
   }
   if (!known) {
-    pins_ |= kPinFunctionCall;
+    pin(kPinFunctionCall);
   }
   begin_batch();
   link_->replay.drop();
@@ -780,7 +809,12 @@ void ClientSession::stream_rest(const Message& message, bool forwarded) {
   body_forwarded_ = forwarded;
 }
 
-void ClientSession::owe(OwedAnswer owed) { link_->owed.push_back(std::move(owed)); }
+void ClientSession::owe(OwedAnswer owed) {
+  if (owed.request == Request::Sync) {
+    link_->statements.end_batch();
+  }
+  link_->owed.push_back(std::move(owed));
+}
 
 void ClientSession::begin_batch() {
   if (link_->at_rest()) {
@@ -806,10 +840,22 @@ void ClientSession::record(const OwedAnswer& owed, StatementRef needs, bool raw_
       {owed, std::move(needs), static_cast<uint32_t>(front.size() + rest.size()), raw_unnamed});
 }
 
-uint8_t ClientSession::note_effects(const sql::StatementFacts& facts) {
+void ClientSession::pin(uint64_t reason) {
+  settled_pins_ |= reason;
+  pins_ |= reason;
+}
+
+void ClientSession::recount_pins() {
+  pins_ = settled_pins_;
+  for (size_t i = 0; i < link_->owed.size(); i++) {
+    pins_ |= link_->owed[i].then.pins;
+  }
+}
+
+Consequences ClientSession::note_effects(const sql::StatementFacts& facts) {
   using sql::Effect;
-  uint8_t effects = 0;
-  const auto add = [&](OwedEffect effect) { effects |= static_cast<uint8_t>(effect); };
+  Consequences then;
+  const auto add = [&](OwedEffect effect) { then.effects |= static_cast<uint8_t>(effect); };
   if (!only_reads(facts)) {
     add(OwedEffect::MayWrite);
   }
@@ -817,23 +863,30 @@ uint8_t ClientSession::note_effects(const sql::StatementFacts& facts) {
     add(OwedEffect::Commits);
   }
   if (facts.effects == 0) {
-    return effects;
+    return then;
   }
-  pins_ |= facts.effects & sql::kPins;
+  then.pins = facts.effects & sql::kPins;
   leaves_doubt_ = leaves_doubt_ || facts.has(sql::kLeavesDoubt);
   if (facts.has(Effect::SetReported)) {
     const auto parameter = find_tracked(facts.name);
     if (!parameter ? false : !link_->reports(*parameter)) {
-      pins_ |= kPinUnreported;
+      then.pins |= kPinUnreported;
     }
   }
-  if (facts.has(Effect::SetReported) && (facts.set_to_default || facts.multi)) {
-    add(OwedEffect::RestoresSettings);
+  pins_ |= then.pins;
+  const bool resets_all = facts.has(Effect::ResetAll | Effect::DiscardAll);
+  if (facts.multi) {
+    then.restores = facts.set_to_default || resets_all ? kRestoresReported : 0;
+  } else if (resets_all) {
+    then.restores = kRestoresAll;
+  } else if (facts.has(Effect::SetReported) && facts.set_to_default) {
+    const auto parameter = find_tracked(facts.name);
+    then.restores =
+        parameter ? static_cast<uint8_t>(1U << static_cast<unsigned>(*parameter)) : kRestoresReported;
   }
   const bool resets_startup =
       facts.has(Effect::SetOther) && facts.set_to_default && !settings_->startup.empty();
-  if (facts.has(Effect::ResetAll | Effect::DiscardAll) || resets_startup) {
-    add(OwedEffect::RestoresSettings);
+  if (resets_all || resets_startup) {
     add(OwedEffect::ResetsAll);
   }
   if (facts.has(Effect::IsDdl | Effect::Unknown)) {
@@ -850,7 +903,7 @@ uint8_t ClientSession::note_effects(const sql::StatementFacts& facts) {
     discards_names_ = true;
     link_->statements.make_uncertain();
   }
-  return effects;
+  return then;
 }
 
 }  // namespace sportello::proxy

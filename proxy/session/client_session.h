@@ -195,7 +195,9 @@ class ClientSession {
   std::string_view deallocate_stand_in(Outbox& to_server);
   VirtualStatements& names();
   // Pins, doubts, and what the statement's OwedAnswer has to carry.
-  uint8_t note_effects(const sql::StatementFacts& facts);
+  void pin(uint64_t reason);
+  void recount_pins();
+  Consequences note_effects(const sql::StatementFacts& facts);
 
   // answer_relay.cc
   struct Relaying;
@@ -210,7 +212,7 @@ class ClientSession {
   void on_parameter(Relaying& relaying, const ParameterStatus& parameter);
   bool heal(const ErrorFields& fields);
   void send_healed(Outbox& to_server);
-  void restore_login_settings(Outbox& to_client);
+  void restore_login_settings(uint8_t which, Outbox& to_client);
 
   SessionContext* context_;
   DatabaseScope* scope_;
@@ -219,7 +221,8 @@ class ClientSession {
   std::unique_ptr<VirtualStatements> names_;  // made when first needed
   Settings settings_;
   Settings login_settings_;
-  uint64_t pins_ = 0;
+  uint64_t pins_ = 0;          // settled_pins_, and those of what is still owed
+  uint64_t settled_pins_ = 0;  // left by what was answered
   StatementCounts counts_;
   uint32_t body_left_ = 0;       // bytes of the client's current message that have not come
   bool body_forwarded_ = false;  // and whether they go to the link
@@ -227,8 +230,9 @@ class ClientSession {
   bool leaves_doubt_ = false;
   bool unnamed_is_shared_ = false;     // the unnamed statement is held by links under its server name
   bool discards_names_ = false;        // DISCARD ALL or DEALLOCATE ALL is under way
-  bool restores_settings_ = false;     // a RESET has been answered; put right at the next ReadyForQuery
-  uint8_t portal_effects_ = 0;         // of OwedEffect: of what was bound since the last Sync
+  bool link_differs_ = false;          // from settings_: set right before the next statement
+  uint8_t restores_ = 0;               // settings that go back to login's at the next ReadyForQuery
+  Consequences portal_then_;           // of what was bound since the last Sync
   bool ends_failed_block_ = false;     // the statement bound in a failed block is ROLLBACK or COMMIT
   bool failed_block_ = false;          // the link died inside a transaction: 25P02 until the client ends it
   std::unique_ptr<Error> failed_why_;  // told once, by the first statement after that

@@ -26,9 +26,10 @@ LinkLoss ClientSession::lose_link(const Error& why, Outbox& to_client) {
   LinkLoss loss;
   LinkState& link = *link_;
   const bool cut = link.body_left > 0 && link.body_forwarded;
-  const bool state_lost = pins_ != 0 || keeps_link_;
-  if (link.replay.usable && link.replay.complete && link.replay.only_reads && !link.replay.healing &&
-      !state_lost && link.status == TransactionStatus::Idle) {
+  const bool state_lost = settled_pins_ != 0 || keeps_link_;
+  // What is being healed has done nothing yet, so that even a write may be sent elsewhere.
+  const bool again = link.replay.healing || (link.replay.usable && link.replay.only_reads);
+  if (again && link.replay.complete && !state_lost && link.status == TransactionStatus::Idle) {
     loss.again = std::move(link.replay);
     link.replay.drop();
   } else if (cut || state_lost) {
@@ -39,7 +40,8 @@ LinkLoss ClientSession::lose_link(const Error& why, Outbox& to_client) {
     tell_lost(why, to_client);
   }
   link_ = nullptr;
-  pins_ = 0;
+  pins_ = settled_pins_ = 0;
+  link_differs_ = false;
   leaves_doubt_ = false;
   body_forwarded_ = false;
   return loss;

@@ -16,3 +16,11 @@ target_link_libraries(fuzz_conf_loader PRIVATE protocol)
 sportello_fuzz_target(conf_userlist conf)
 target_link_libraries(fuzz_conf_userlist PRIVATE protocol)
 sportello_fuzz_target(admin_protocol proxy)
+sportello_fuzz_target(startup_packet protocol)
+foreach(name client_session_client_bytes client_session_server_bytes)
+  sportello_fuzz_target(${name} proxy)
+  target_include_directories(fuzz_${name} PRIVATE ${PROJECT_SOURCE_DIR})
+  target_sources(fuzz_${name} PRIVATE
+    ${PROJECT_SOURCE_DIR}/tests/unit/proxy/support/memory_link.cc
+    ${PROJECT_SOURCE_DIR}/tests/unit/proxy/support/wire_trace.cc)
+endforeach()

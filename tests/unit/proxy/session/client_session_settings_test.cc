@@ -1,0 +1,239 @@
+// What a session has set is followed, put in force on every link that it gets, and never another's.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/unit/proxy/support/memory_link.h"
+#include "tests/unit/proxy/support/messages.h"
+
+namespace sportello::proxy {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+SettingsValues with(Tracked parameter, std::string value) {
+  SettingsValues values = plain_settings();
+  values.tracked[static_cast<size_t>(parameter)] = std::move(value);
+  return values;
+}
+
+std::string set(std::string_view name, std::string_view value, std::string_view tag = "SET") {
+  return server::complete(tag) + server::parameter(name, value) + server::ready();
+}
+
+struct SessionsSettings : ::testing::Test {
+  MemoryWorker worker;
+  LinkState link = memory_link();
+  LinkState other = memory_link();
+  MemorySession a{worker, &link};
+  MemorySession b{worker, &link};
+  MemorySession roman{worker, &link, with(Tracked::TimeZone, "Europe/Rome")};
+
+  std::string time_zone(MemorySession& session) { return (*session.session().settings())[Tracked::TimeZone]; }
+};
+
+TEST_F(SessionsSettings, ASetOfAReportedParameterIsFollowed) {
+  a.client(client::query("SET TimeZone = 'Asia/Tokyo'"));
+  EXPECT_THAT(a.to_server(), ElementsAre("Query 'SET TimeZone = 'Asia/Tokyo''"))
+      << "PostgreSQL judges the value";
+  EXPECT_EQ(time_zone(a), "UTC");
+  a.server(set("TimeZone", "Asia/Tokyo"), 1);
+  EXPECT_EQ(time_zone(a), "Asia/Tokyo");
+  EXPECT_FALSE(a.holds_link());
+  EXPECT_THAT(a.to_client(), ElementsAre("CommandComplete 'SET'", "ParameterStatus TimeZone 'Asia/Tokyo'",
+                                         "ReadyForQuery I"));
+}
+
+TEST_F(SessionsSettings, ItIsNotTheNextSessions) {
+  a.client(client::query("SET TimeZone = 'Asia/Tokyo'")).server(set("TimeZone", "Asia/Tokyo"));
+  b.client(client::query("SELECT now()"));
+  EXPECT_THAT(b.to_server(), ElementsAre("Query 'SET \"TimeZone\" = E'UTC';'", "Query 'SELECT now()'"))
+      << "in the same write";
+  b.server(set("TimeZone", "UTC") + server::selected("x"), 1);
+  EXPECT_THAT(b.to_client(),
+              ElementsAre("RowDescription", "DataRow (x)", "CommandComplete 'SELECT 1'", "ReadyForQuery I"));
+  EXPECT_EQ(time_zone(a), "Asia/Tokyo");
+  EXPECT_EQ(link.settings, b.session().settings());
+}
+
+TEST_F(SessionsSettings, ItGoesWithTheSessionToAnotherLink) {
+  a.client(client::query("SET application_name = 'till'")).server(set("application_name", "till"));
+  a.next_link = &other;
+  a.to_server();
+  a.client(client::parse("", "SELECT 1") + client::sync());
+  EXPECT_THAT(a.to_server(),
+              ElementsAre("Query 'SET \"application_name\" = E'till';'", "Parse '' 'SELECT 1'", "Sync"));
+  a.server(set("application_name", "till") + server::parse_complete() + server::ready());
+  EXPECT_THAT(a.to_client(), ::testing::Contains("ParseComplete"));
+  EXPECT_EQ(other.settings, a.session().settings());
+  EXPECT_EQ(a.commands(), 2U) << "ours are not counted";
+}
+
+TEST_F(SessionsSettings, ALinkThatHasThemIsSentNothing) {
+  roman.client(client::query("SELECT 1"));
+  EXPECT_EQ(roman.to_server().size(), 2U);
+  roman.server(set("TimeZone", "Europe/Rome") + server::selected("1"));
+  roman.client(client::query("SELECT 1"));
+  EXPECT_THAT(roman.to_server(), ElementsAre("Query 'SELECT 1'"));
+}
+
+TEST_F(SessionsSettings, ARolledBackSetDidNotHappen) {  // S37
+  a.client(client::query("BEGIN")).server(server::complete("BEGIN") + server::ready('T'));
+  a.client(client::query("SET TimeZone = 'Asia/Tokyo'"))
+      .server(server::complete("SET") + server::parameter("TimeZone", "Asia/Tokyo") + server::ready('T'));
+  a.client(client::query("ROLLBACK"))
+      .server(server::complete("ROLLBACK") + server::parameter("TimeZone", "UTC") + server::ready());
+  EXPECT_EQ(time_zone(a), "UTC");
+}
+
+TEST_F(SessionsSettings, OfSeveralStatementsInOneTextIsFollowed) {
+  a.client(client::query("SET TimeZone = 'Asia/Tokyo'; SET application_name = 'till'"));
+  a.server(server::complete("SET") + server::complete("SET") + server::parameter("TimeZone", "Asia/Tokyo") +
+           server::parameter("application_name", "till") + server::ready());
+  EXPECT_EQ(time_zone(a), "Asia/Tokyo");
+  EXPECT_EQ((*a.session().settings())[Tracked::ApplicationName], "till");
+}
+
+TEST_F(SessionsSettings, ResetGoesBackToWhatTheClientHadAtLogin) {
+  roman.client(client::query("SET TimeZone = 'Asia/Tokyo'"));
+  roman.server(set("TimeZone", "Europe/Rome") + set("TimeZone", "Asia/Tokyo"));
+  roman.to_client();
+  roman.client(client::query("RESET TimeZone"));
+  roman.server(set("TimeZone", "UTC", "RESET"));
+  EXPECT_EQ(time_zone(roman), "Europe/Rome");
+  EXPECT_THAT(roman.to_client(), ::testing::Contains("ParameterStatus TimeZone 'Europe/Rome'"))
+      << "and the client is told so";
+  roman.to_server();
+  roman.client(client::query("SELECT 1"));
+  EXPECT_EQ(roman.to_server()[0], "Query 'SET \"TimeZone\" = E'Europe/Rome';'");
+}
+
+TEST_F(SessionsSettings, ResetThatTheServerNeedNotReportGoesBackToo) {
+  roman.client(client::query("SET TimeZone = 'UTC'"));
+  roman.server(set("TimeZone", "Europe/Rome") + set("TimeZone", "UTC"));
+  roman.to_client();
+  roman.client(client::query("RESET TimeZone")).server(server::complete("RESET") + server::ready());
+  EXPECT_EQ(time_zone(roman), "Europe/Rome");
+  EXPECT_THAT(roman.to_client(), ElementsAre("CommandComplete 'RESET'",
+                                             "ParameterStatus TimeZone 'Europe/Rome'", "ReadyForQuery I"));
+}
+
+TEST_F(SessionsSettings, ResetOfOneLeavesTheOthers) {
+  roman.client(client::query("SET application_name = 'till'"));
+  roman.server(set("TimeZone", "Europe/Rome") + set("application_name", "till"));
+  roman.client(client::query("RESET TimeZone")).server(set("TimeZone", "UTC", "RESET"));
+  EXPECT_EQ((*roman.session().settings())[Tracked::ApplicationName], "till");
+  EXPECT_EQ(time_zone(roman), "Europe/Rome");
+}
+
+TEST_F(SessionsSettings, ResetByTheExtendedProtocolGoesBackToo) {
+  roman.client(client::unnamed("RESET TimeZone") + client::sync());
+  roman.server(set("TimeZone", "Europe/Rome") + server::parse_complete() + server::bind_complete() +
+               server::complete("RESET") + server::parameter("TimeZone", "UTC") + server::ready());
+  EXPECT_EQ(time_zone(roman), "Europe/Rome");
+  EXPECT_FALSE(roman.holds_link());
+}
+
+TEST_F(SessionsSettings, ResetAllGoesBackWithAll) {
+  roman.client(client::query("SET application_name = 'till'"));
+  roman.server(set("TimeZone", "Europe/Rome") + set("application_name", "till"));
+  roman.client(client::query("RESET ALL"));
+  roman.server(server::complete("RESET") + server::parameter("TimeZone", "UTC") +
+               server::parameter("application_name", "") + server::ready());
+  EXPECT_EQ(time_zone(roman), "Europe/Rome");
+  EXPECT_EQ((*roman.session().settings())[Tracked::ApplicationName], "");
+}
+
+TEST_F(SessionsSettings, AResetThatFailsResetsNothing) {
+  roman.client(client::query("SET TimeZone = 'Asia/Tokyo'"));
+  roman.server(set("TimeZone", "Europe/Rome") + set("TimeZone", "Asia/Tokyo"));
+  roman.client(client::query("RESET TimeZone")).server(server::error("XX000") + server::ready());
+  EXPECT_EQ(time_zone(roman), "Asia/Tokyo");
+}
+
+TEST_F(SessionsSettings, WithinATransactionResetIsMadeGoodBeforeTheNextStatement) {
+  roman.client(client::query("BEGIN"));
+  roman.server(set("TimeZone", "Europe/Rome") + server::complete("BEGIN") + server::ready('T'));
+  roman.client(client::query("RESET TimeZone"))
+      .server(server::complete("RESET") + server::parameter("TimeZone", "UTC") + server::ready('T'));
+  roman.to_server();
+  roman.client(client::query("SELECT now()"));
+  EXPECT_THAT(roman.to_server(),
+              ElementsAre("Query 'SET \"TimeZone\" = E'Europe/Rome';'", "Query 'SELECT now()'"));
+  roman.server(server::complete("SET") + server::parameter("TimeZone", "Europe/Rome") + server::ready('T') +
+               server::selected("x", 'T'));
+  EXPECT_EQ(link.settings, roman.session().settings());
+}
+
+TEST_F(SessionsSettings, DiscardAllGoesBackToLogin) {
+  roman.client(client::query("SET application_name = 'till'"));
+  roman.server(set("TimeZone", "Europe/Rome") + set("application_name", "till"));
+  roman.to_client();
+  roman.client(client::query("DISCARD ALL"));
+  EXPECT_THAT(roman.to_client(), ElementsAre("ParameterStatus application_name ''",
+                                             "CommandComplete 'DISCARD ALL'", "ReadyForQuery I"));
+  EXPECT_EQ(time_zone(roman), "Europe/Rome");
+}
+
+TEST_F(SessionsSettings, StartupSettingsAreSetAndTakenBackForTheNext) {
+  SettingsValues values = plain_settings();
+  values.startup = {{"search_path", "tenant, public"}, {"app.tenant", "O'Hara\\"}};
+  MemorySession tenant(worker, &link, values);
+  tenant.client(client::query("SELECT 1"));
+  EXPECT_EQ(
+      tenant.bytes_to_server(),
+      client::query("SET \"search_path\" = E'tenant, public';SET \"app\".\"tenant\" = E'O''Hara\\\\';") +
+          client::query("SELECT 1"));
+  tenant.server(server::complete("SET") + server::complete("SET") + server::ready() + server::selected("1"));
+  tenant.client(client::query("SELECT 1"));
+  EXPECT_THAT(tenant.to_server(), ElementsAre("Query 'SELECT 1'")) << "the link has them now";
+  tenant.server(server::selected("1"));
+  b.client(client::query("SELECT 1"));
+  EXPECT_THAT(b.to_server(),
+              ElementsAre("Query 'RESET \"search_path\";RESET \"app\".\"tenant\";'", "Query 'SELECT 1'"));
+}
+
+TEST_F(SessionsSettings, StartupSettingsMakeOtherStatementsOfTheSameText) {
+  SettingsValues values = plain_settings();
+  values.startup = {{"search_path", "tenant"}};
+  MemorySession tenant(worker, &link, values);
+  a.client(client::parse("s", "SELECT * FROM t") + client::sync())
+      .server(server::parse_complete() + server::ready());
+  tenant.client(client::parse("s", "SELECT * FROM t") + client::sync());
+  EXPECT_TRUE(tenant.holds_link()) << "t is another table here";
+}
+
+TEST_F(SessionsSettings, DiscardAllTakesTheStartupSettingsFromTheLink) {
+  SettingsValues values = plain_settings();
+  values.startup = {{"search_path", "tenant"}};
+  MemorySession tenant(worker, &link, values);
+  tenant.client(client::query("LISTEN c"));
+  tenant.server(server::complete("SET") + server::ready() + server::complete("LISTEN") + server::ready());
+  tenant.client(client::query("DISCARD ALL")).server(server::complete("DISCARD ALL") + server::ready());
+  EXPECT_FALSE(tenant.holds_link());
+  tenant.to_server();
+  tenant.client(client::query("SELECT 1"));
+  EXPECT_EQ(tenant.to_server()[0], "Query 'SET \"search_path\" = E'tenant';'");
+}
+
+TEST_F(SessionsSettings, SettingsThatTheServerRefusesBreakTheLink) {
+  roman.client(client::query("SELECT 1")).server(server::error("22023", "invalid value"));
+  EXPECT_TRUE(roman.last_answer().broken);
+  EXPECT_THAT(roman.to_client(), IsEmpty());
+}
+
+TEST_F(SessionsSettings, NoticesOfOurOwnSetsAreNotTheClients) {  // S42
+  roman.client(client::query("SELECT 1"));
+  roman.server(server::notice("ours") + set("TimeZone", "Europe/Rome") + server::notice("its own") +
+               server::selected("1"));
+  EXPECT_EQ(roman.to_client()[0], "Notice 'its own'");
+}
+
+TEST_F(SessionsSettings, AReportThatIsLongerThanAnyPeerHasIsRefused) {
+  a.client(client::query("SELECT 1")).server(std::string("S\x7f\xff\xff\xff", 5));
+  EXPECT_TRUE(a.last_answer().broken);
+  EXPECT_EQ(a.last_answer().error.sqlstate, sqlstate::kProtocolViolation);
+}
+
+}  // namespace
+}  // namespace sportello::proxy

@@ -1,0 +1,99 @@
+#include "proxy/session/session_settings.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/unit/proxy/support/memory_link.h"
+
+namespace sportello::proxy {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::Pair;
+
+TEST(SessionSettings, EqualValuesAreOneObject) {
+  EXPECT_EQ(intern_settings(plain_settings()), intern_settings(plain_settings()));
+  SettingsValues values = plain_settings();
+  values.startup = {{"a", "b"}};
+  EXPECT_NE(intern_settings(values), intern_settings(plain_settings()));
+  EXPECT_NE(intern_settings(values)->startup_id, 0U);
+  EXPECT_EQ(intern_settings(plain_settings())->startup_id, 0U);
+}
+
+TEST(SessionSettings, ValuesAreNotConfusedByWhereTheyEnd) {
+  SettingsValues one = plain_settings();
+  SettingsValues two = plain_settings();
+  one.startup = {{"a", "bc"}};
+  two.startup = {{"ab", "c"}};
+  EXPECT_NE(intern_settings(one), intern_settings(two));
+}
+
+TEST(SessionSettings, OneTrackedValueCanBeChanged) {
+  const Settings before = intern_settings(plain_settings());
+  const Settings after = with_tracked(before, Tracked::TimeZone, "Asia/Tokyo");
+  EXPECT_EQ((*after)[Tracked::TimeZone], "Asia/Tokyo");
+  EXPECT_EQ((*before)[Tracked::TimeZone], "UTC");
+  EXPECT_EQ(with_tracked(after, Tracked::TimeZone, "UTC"), before);
+}
+
+TEST(SessionSettings, NamesAreFoundInAnyCase) {
+  EXPECT_EQ(find_tracked("timezone"), Tracked::TimeZone);
+  EXPECT_EQ(find_tracked("DATESTYLE"), Tracked::DateStyle);
+  EXPECT_EQ(find_tracked("work_mem"), std::nullopt);
+  EXPECT_EQ(find_tracked(""), std::nullopt);
+}
+
+TEST(SessionSettings, SwitchSetsOnlyWhatDiffers) {
+  SettingsValues to = plain_settings();
+  EXPECT_EQ(settings_switch(plain_settings(), to), "");
+  to.tracked[static_cast<size_t>(Tracked::TimeZone)] = "Europe/Rome";
+  EXPECT_EQ(settings_switch(plain_settings(), to), "SET \"TimeZone\" = E'Europe/Rome';");
+}
+
+TEST(SessionSettings, SwitchEmptiesTheApplicationNameOnly) {
+  SettingsValues from = plain_settings();
+  for (std::string& value : from.tracked) {
+    value = "x";
+  }
+  EXPECT_EQ(settings_switch(from, SettingsValues{}), "SET \"application_name\" = E'';")
+      << "what a session does not know of it does not set";
+}
+
+TEST(SessionSettings, HostileNamesAndValuesStayNamesAndValues) {  // S14
+  SettingsValues to = plain_settings();
+  to.tracked[static_cast<size_t>(Tracked::ApplicationName)] = "'; DROP TABLE t; --\\";
+  to.startup = {{"a\"; DROP TABLE t; --.b", "\\'"}};
+  EXPECT_EQ(settings_switch(plain_settings(), to),
+            "SET \"a\"\"; DROP TABLE t; --\".\"b\" = E'\\\\''';"
+            "SET \"application_name\" = E'''; DROP TABLE t; --\\\\';");
+}
+
+TEST(SessionSettings, StartupSettingsOfTheOneBeforeAreReset) {
+  SettingsValues from = plain_settings();
+  from.startup = {{"search_path", "a"}, {"work_mem", "1MB"}};
+  SettingsValues to = plain_settings();
+  to.startup = {{"Search_Path", "b"}};
+  EXPECT_EQ(settings_switch(from, to), "RESET \"work_mem\";SET \"Search_Path\" = E'b';");
+}
+
+TEST(SessionSettings, OptionsAreReadAsPostgreSqlReadsThem) {
+  EXPECT_THAT(*parse_startup_options("-c a=1 -cb=2  --c-d=3\t-c e=x\\ y\\\\"),
+              ElementsAre(Pair("a", "1"), Pair("b", "2"), Pair("c_d", "3"), Pair("e", "x y\\")));
+  EXPECT_TRUE(parse_startup_options("")->empty());
+  EXPECT_THAT(*parse_startup_options("-c a="), ElementsAre(Pair("a", "")));
+}
+
+TEST(SessionSettings, OptionsThatAreNoSettingsAreNotTaken) {
+  for (const char* options : {"-c", "-c a", "-c =1", "-B 5", "a=1", "-e", "--a", "-", "-c a=1 stray"}) {
+    EXPECT_EQ(parse_startup_options(options), std::nullopt) << options;
+  }
+}
+
+TEST(SessionSettings, ApplicationNamesAreCutAndCleaned) {
+  EXPECT_EQ(clean_application_name("till"), "till");
+  EXPECT_EQ(clean_application_name("a\n\x1b\xc3\xa9"), "a????");
+  EXPECT_EQ(clean_application_name(std::string(100, 'x')).size(), 63U);
+}
+
+}  // namespace
+}  // namespace sportello::proxy

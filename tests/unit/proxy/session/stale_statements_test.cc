@@ -1,0 +1,142 @@
+// 26000 and 0A000 for statements that the link was thought to have, or that a DDL made stale: prepared again
+// and run again unseen, where nothing has been seen yet.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/unit/proxy/support/memory_link.h"
+#include "tests/unit/proxy/support/messages.h"
+
+namespace sportello::proxy {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+const std::string kParsed = server::parse_complete();
+const std::string kBound = server::bind_complete();
+const std::string kClosed = server::close_complete();
+const std::string kReady = server::ready();
+
+struct StaleStatement : ::testing::Test {
+  MemoryWorker worker;
+  LinkState link = memory_link();
+  MemorySession a{worker, &link};
+
+  void SetUp() override {
+    a.client(client::parse("s", "SELECT * FROM t") + client::sync()).server(kParsed + kReady);
+    a.to_server();
+    a.to_client();
+  }
+};
+
+TEST_F(StaleStatement, IsPreparedAndRunAgainUnseen) {
+  for (const std::string& error : {server::error("26000", "prepared statement does not exist"),
+                                   server::error("0A000", "cached plan must not change result type")}) {
+    a.client(client::bind("", "s", {"7"}) + client::execute() + client::sync());
+    a.to_server();
+    a.server(error + kReady, 1);
+    EXPECT_THAT(a.to_client(), IsEmpty());
+    EXPECT_THAT(a.to_server(), ElementsAre("Close S sportello_1", "Parse sportello_1 'SELECT * FROM t'",
+                                           "Bind '' sportello_1 (7)", "Execute ''", "Sync"));
+    a.server(kClosed + kParsed + kBound + server::row("1") + server::complete("SELECT 1") + kReady, 1);
+    EXPECT_THAT(a.to_client(),
+                ElementsAre("BindComplete", "DataRow (1)", "CommandComplete 'SELECT 1'", "ReadyForQuery I"));
+    EXPECT_FALSE(a.holds_link());
+  }
+}
+
+TEST_F(StaleStatement, AWriteIsRunAgainTooAsItsFirstRunDidNothing) {
+  a.client(client::parse("w", "INSERT INTO t VALUES ($1)") + client::sync()).server(kParsed + kReady);
+  a.client(client::bind("", "w", {"7"}) + client::execute() + client::sync());
+  a.server(server::error("26000") + kReady);
+  a.to_client();
+  a.server(kClosed + kParsed + kBound + server::complete("INSERT 0 1") + kReady);
+  EXPECT_THAT(a.to_client(), ElementsAre("BindComplete", "CommandComplete 'INSERT 0 1'", "ReadyForQuery I"));
+}
+
+TEST_F(StaleStatement, DescribedFirstIsHealedToo) {
+  a.client(client::describe('S', "s") + client::sync()).server(server::error("26000") + kReady);
+  EXPECT_THAT(a.to_client(), IsEmpty());
+  a.server(kClosed + kParsed + server::parameter_description() + server::no_data() + kReady);
+  EXPECT_THAT(a.to_client(), ElementsAre("ParameterDescription", "NoData", "ReadyForQuery I"));
+}
+
+TEST_F(StaleStatement, AfterAParseThatNoServerSawIsHealedWithOneParseComplete) {
+  MemorySession b(worker, &link);
+  b.client(client::parse("mine", "SELECT * FROM t") + client::bind("", "mine") + client::execute() +
+           client::sync());
+  EXPECT_THAT(b.to_client(), ElementsAre("ParseComplete"));
+  b.server(server::error("26000") + kReady);
+  b.server(kClosed + kParsed + kBound + server::complete("SELECT 0") + kReady);
+  EXPECT_THAT(b.to_client(), ElementsAre("BindComplete", "CommandComplete 'SELECT 0'", "ReadyForQuery I"));
+}
+
+TEST_F(StaleStatement, StillStaleIsToldOnce) {
+  a.client(client::bind("", "s") + client::execute() + client::sync());
+  a.server(server::error("26000") + kReady);
+  a.to_server();
+  a.server(kClosed + kParsed + server::error("26000") + kReady);
+  EXPECT_THAT(a.to_client(), ElementsAre("ERROR 26000 'no'", "ReadyForQuery I"));
+  EXPECT_THAT(a.to_server(), IsEmpty()) << "no third time";
+  EXPECT_FALSE(a.holds_link());
+}
+
+TEST_F(StaleStatement, InATransactionItIsTheClients) {
+  a.client(client::query("BEGIN")).server(server::complete("BEGIN") + server::ready('T'));
+  a.to_client();
+  a.client(client::bind("", "s") + client::execute() + client::sync());
+  a.server(server::error("0A000", "cached plan must not change result type") + server::ready('E'));
+  EXPECT_THAT(a.to_client(),
+              ElementsAre("ERROR 0A000 'cached plan must not change result type'", "ReadyForQuery E"));
+}
+
+TEST_F(StaleStatement, InAPipelineItIsTheClients) {
+  a.client(client::bind("", "s") + client::execute() + client::sync() + client::bind("", "s") +
+           client::execute() + client::sync());
+  a.server(server::error("26000") + kReady);
+  EXPECT_EQ(a.to_client()[0], "ERROR 26000 'no'");
+  a.server(kBound + server::complete("SELECT 0") + kReady);
+  EXPECT_FALSE(a.holds_link());
+}
+
+TEST_F(StaleStatement, AfterTheFirstAnswerItIsTheClients) {
+  a.client(client::bind("p", "s") + client::bind("", "s") + client::execute() + client::sync());
+  a.server(kBound + server::error("26000") + kReady);
+  EXPECT_THAT(a.to_client(), ElementsAre("BindComplete", "ERROR 26000 'no'", "ReadyForQuery I"));
+}
+
+TEST_F(StaleStatement, OtherUnsupportedFeaturesAreTheClients) {
+  a.client(client::bind("", "s") + client::execute() + client::sync());
+  a.server(server::error("0A000", "not implemented") + kReady);
+  EXPECT_EQ(a.to_client()[0], "ERROR 0A000 'not implemented'");
+}
+
+TEST_F(StaleStatement, ANameThatTheClientNeverPreparedIsNotHealed) {
+  a.client(client::bind("", "nobody") + client::execute() + client::sync());
+  a.server(server::error("26000") + kReady);
+  EXPECT_THAT(a.to_client(), ElementsAre("ERROR 26000 'no'", "ReadyForQuery I"));
+}
+
+TEST_F(StaleStatement, LinkLostWhileHealingIsRunAgainOnAnother) {
+  LinkState other = memory_link();
+  a.client(client::bind("", "s") + client::execute() + client::sync()).server(server::error("26000"));
+  a.to_server();
+  a.next_link = &other;
+  EXPECT_FALSE(a.dies().session_ends);
+  EXPECT_THAT(a.to_client(), IsEmpty());
+  EXPECT_THAT(a.to_server(), ElementsAre("Parse sportello_1 'SELECT * FROM t'", "Bind '' sportello_1",
+                                         "Execute ''", "Sync"));
+  a.server(kParsed + kBound + server::complete("SELECT 0") + kReady);
+  EXPECT_THAT(a.to_client(), ElementsAre("BindComplete", "CommandComplete 'SELECT 0'", "ReadyForQuery I"));
+}
+
+TEST_F(StaleStatement, LinkLostAfterHealingIsToldInFull) {
+  a.client(client::bind("", "s") + client::execute() + client::sync())
+      .server(server::error("26000") + kReady);
+  a.next_link = nullptr;
+  a.dies();
+  EXPECT_THAT(a.to_client(), ElementsAre("ERROR 08006 'server connection lost'", "ReadyForQuery I"));
+}
+
+}  // namespace
+}  // namespace sportello::proxy
