@@ -88,11 +88,6 @@ pytest_tests() {
   count_report "$report" "$status" "$preset pytest"
 }
 
-present() {  # those of the folders that exist
-  local folder
-  for folder in "$@"; do [ -d "$folder" ] && printf '%s\n' "$folder"; done
-}
-
 stage_packages() {
   local missing
   missing=$(comm -23 <(grep -vE '^ *(#|$)' tests/packages.txt | sort -u) \
@@ -115,7 +110,6 @@ stage_release() {
   unit_tests release
   local folders=(tests/support tests/integration)
   [ -n "$quick" ] || folders+=(tests/drivers)
-  mapfile -t folders < <(present "${folders[@]}")
   pytest_tests release 1 "${folders[@]}"
 }
 
