@@ -62,8 +62,8 @@ void Transport::arm(int events) {
 // The handler may destroy this object in any of its calls: nothing of it is touched after one.
 void Transport::on_event(int status, int events) {
   if (status < 0) {
-    // libuv has stopped the handle. What is wrong with the socket, reading it tells, but bytes that came before the
-    // failure are read first: it is watched again.
+    // libuv has stopped the handle. What is wrong with the socket, reading it tells, but bytes that came
+    // before the failure are read first: it is watched again.
     armed_ = 0;
     connecting_ = false;
     arm(UV_READABLE);

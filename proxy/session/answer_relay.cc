@@ -314,6 +314,7 @@ void ClientSession::settle(const OwedAnswer& answered, bool happened) {
     settled_pins_ |= answered.then.pins;
   } else {
     restores_ = 0;  // its transaction, too, did not happen
+    followed_.reset();
     if (answered.statement_id != 0 && answered.request == Request::Parse) {
       link_->statements.remove(answered.statement_id);
     }
@@ -340,6 +341,9 @@ void ClientSession::settle(const OwedAnswer& answered, bool happened) {
   }
   if (answered.request == Request::Execute) {
     restores_ |= answered.then.restores;
+  }
+  if (answered.then.follows != nullptr && answered.request != Request::Bind) {
+    followed_ = answered.then.follows;
   }
   if (answered.then.effects == 0) {
     return;
@@ -384,6 +388,9 @@ void ClientSession::on_ready(Relaying& relaying, TransactionStatus status) {
       link_->unsynced = false;
     }
   }
+  if (followed_ != nullptr) {
+    follow_setting(status);
+  }
   if (owed.delivery == Delivery::Forward) {
     link_->replay.usable = false;
     relaying.step.commands++;
@@ -397,6 +404,26 @@ void ClientSession::on_ready(Relaying& relaying, TransactionStatus status) {
     return;
   }
   pass_invented(relaying);
+}
+
+void ClientSession::follow_setting(TransactionStatus status) {
+  const std::shared_ptr<const sql::StatementFacts> facts = std::exchange(followed_, nullptr);
+  if (status != TransactionStatus::Idle) {
+    settled_pins_ |= sql::Effect::SetOther;
+    recount_pins();
+    return;
+  }
+  if (!facts->set_to_default) {
+    settings_ = with_startup(settings_, facts->name, facts->set_value);
+    link_->settings = with_startup(link_->settings, facts->name, facts->set_value);
+    return;
+  }
+  // Back to what the client gave at login; on the link, to what the link had at its own.
+  const std::string* given = find_startup(login_settings_->startup, facts->name);
+  settings_ = given != nullptr ? with_startup(settings_, facts->name, *given)
+                               : without_startup(settings_, facts->name);
+  link_->settings = without_startup(link_->settings, facts->name);
+  link_differs_ = link_->settings != settings_;
 }
 
 bool ClientSession::on_error(Relaying& relaying, const Frame& frame, std::string_view front) {

@@ -322,7 +322,7 @@ ClientSession::Outcome ClientSession::on_query(const Message& message, Outbox& t
     to_server.forward(message.front);
     return Outcome::Taken;
   }
-  OwedAnswer owed{.request = Request::Query, .then = note_effects(*facts)};
+  OwedAnswer owed{.request = Request::Query, .then = note_effects(facts)};
   begin_batch();
   if (names_) {
     names_->clear_unnamed();
@@ -597,10 +597,11 @@ ClientSession::Outcome ClientSession::on_bind(const Message& message, Outbox& to
   }
   std::string server_name;
   if (statement != nullptr) {
-    const Consequences then = note_effects(*statement->facts);
+    const Consequences then = note_effects(statement->facts);
     portal_then_.effects |= then.effects;
     portal_then_.restores |= then.restores;
     portal_then_.pins |= then.pins;
+    portal_then_.follows = then.follows;
     owed.then.pins = then.pins;
     if (link_->replay.usable) {
       link_->replay.only_reads = link_->replay.only_reads && statement->facts->replay_safe();
@@ -852,7 +853,28 @@ void ClientSession::recount_pins() {
   }
 }
 
-Consequences ClientSession::note_effects(const sql::StatementFacts& facts) {
+// A SET that is a transaction of its own, of a value that set_config() takes as SET was given it.
+bool ClientSession::can_follow(const sql::StatementFacts& facts) const {
+  const bool plain =
+      facts.kind == sql::StatementKind::Set && !facts.multi &&
+      (facts.effects & ~static_cast<sql::Effects>(sql::Effect::Writes)) == sql::Effect::SetOther;
+  const bool portable = facts.set_to_default || is_portable_setting(facts.name, facts.set_value);
+  if (!plain || !portable || link_->status != TransactionStatus::Idle || portal_then_.follows != nullptr) {
+    return false;
+  }
+  for (size_t i = 0; i < link_->owed.size(); i++) {
+    const OwedAnswer& owed = link_->owed[i];
+    const bool prepares = owed.request == Request::Parse || owed.request == Request::DescribeStatement ||
+                          owed.request == Request::Close;
+    if (!prepares && owed.delivery != Delivery::Swallow) {
+      return false;
+    }
+  }
+  return true;
+}
+
+Consequences ClientSession::note_effects(const sql::FactsPtr& facts_owner) {
+  const sql::StatementFacts& facts = *facts_owner;
   using sql::Effect;
   Consequences then;
   const auto add = [&](OwedEffect effect) { then.effects |= static_cast<uint8_t>(effect); };
@@ -872,6 +894,10 @@ Consequences ClientSession::note_effects(const sql::StatementFacts& facts) {
     if (!parameter ? false : !link_->reports(*parameter)) {
       then.pins |= kPinUnreported;
     }
+  }
+  if (can_follow(facts)) {
+    then.follows = std::shared_ptr<const sql::StatementFacts>(facts_owner, &facts);
+    then.pins &= ~static_cast<uint64_t>(Effect::SetOther);
   }
   pins_ |= then.pins;
   const bool resets_all = facts.has(Effect::ResetAll | Effect::DiscardAll);

@@ -197,7 +197,10 @@ class ClientSession {
   // Pins, doubts, and what the statement's OwedAnswer has to carry.
   void pin(uint64_t reason);
   void recount_pins();
-  Consequences note_effects(const sql::StatementFacts& facts);
+  Consequences note_effects(const sql::FactsPtr& facts_owner);
+  bool can_follow(const sql::StatementFacts& facts) const;
+  // A followed SET was committed (or is now inside a transaction, and pins).
+  void follow_setting(TransactionStatus status);
 
   // answer_relay.cc
   struct Relaying;
@@ -228,10 +231,12 @@ class ClientSession {
   bool body_forwarded_ = false;  // and whether they go to the link
   bool keeps_link_ = false;
   bool leaves_doubt_ = false;
-  bool unnamed_is_shared_ = false;     // the unnamed statement is held by links under its server name
-  bool discards_names_ = false;        // DISCARD ALL or DEALLOCATE ALL is under way
-  bool link_differs_ = false;          // from settings_: set right before the next statement
-  uint8_t restores_ = 0;               // settings that go back to login's at the next ReadyForQuery
+  bool unnamed_is_shared_ = false;  // the unnamed statement is held by links under its server name
+  bool discards_names_ = false;     // DISCARD ALL or DEALLOCATE ALL is under way
+  bool link_differs_ = false;       // from settings_: set right before the next statement
+  uint8_t restores_ = 0;            // settings that go back to login's at the next ReadyForQuery
+  std::shared_ptr<const sql::StatementFacts>
+      followed_;                       // a SET that succeeded; its transaction has not ended
   Consequences portal_then_;           // of what was bound since the last Sync
   bool ends_failed_block_ = false;     // the statement bound in a failed block is ROLLBACK or COMMIT
   bool failed_block_ = false;          // the link died inside a transaction: 25P02 until the client ends it

@@ -41,18 +41,22 @@ void append_setting_name(std::string& out, std::string_view name) {
   out += '"';
 }
 
+// set_config() takes a list as the one string that it is in postgresql.conf and in a StartupMessage; SET
+// would quote it.
+void append_set_config(std::string& out, std::string_view name, std::string_view value) {
+  std::string quoted_name;
+  append_quoted_value(quoted_name, name);
+  std::string quoted;
+  append_quoted_value(quoted, value);
+  // Both begin with " = ".
+  out += "SELECT pg_catalog.set_config(" + quoted_name.substr(3) + ", " + quoted.substr(3) + ", false);";
+}
+
 void append_set(std::string& out, std::string_view name, std::string_view value) {
   out += "SET ";
   append_setting_name(out, name);
   append_quoted_value(out, value);
   out += ';';
-}
-
-const std::string* find_startup(const StartupSettings& settings, std::string_view name) {
-  const auto found = std::find_if(settings.begin(), settings.end(), [&](const auto& setting) {
-    return same_setting_name(setting.first, name);
-  });
-  return found == settings.end() ? nullptr : &found->second;
 }
 
 // Everything that tells two values apart, in one string.
@@ -115,6 +119,10 @@ std::optional<Tracked> find_tracked(std::string_view name) {
 }
 
 Settings intern_settings(SettingsValues values) {
+  // In whatever order they were set.
+  std::stable_sort(values.startup.begin(), values.startup.end(), [](const auto& a, const auto& b) {
+    return strcasecmp(a.first.c_str(), b.first.c_str()) < 0;
+  });
   values.startup_id = startup_identity(values.startup);
   std::string id = identity(values);
   InternTable& table = intern_table();
@@ -135,6 +143,41 @@ Settings with_tracked(const Settings& settings, Tracked parameter, std::string_v
   return intern_settings(std::move(values));
 }
 
+const std::string* find_startup(const StartupSettings& settings, std::string_view name) {
+  const auto found = std::find_if(settings.begin(), settings.end(), [&](const auto& setting) {
+    return same_setting_name(setting.first, name);
+  });
+  return found == settings.end() ? nullptr : &found->second;
+}
+
+Settings without_startup(const Settings& settings, std::string_view name) {
+  SettingsValues values = *settings;
+  std::erase_if(values.startup, [&](const auto& setting) { return same_setting_name(setting.first, name); });
+  return intern_settings(std::move(values));
+}
+
+Settings with_startup(const Settings& settings, std::string_view name, std::string_view value) {
+  SettingsValues values = *settings;
+  std::erase_if(values.startup, [&](const auto& setting) { return same_setting_name(setting.first, name); });
+  values.startup.emplace_back(name, value);
+  return intern_settings(std::move(values));
+}
+
+bool is_portable_setting(std::string_view name, std::string_view value) {
+  const bool is_list =
+      name == "search_path" || name == "temp_tablespaces" || name.ends_with("preload_libraries");
+  for (const char c : value) {
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
+    const bool fancy =
+        (c >= 'A' && c <= 'Z') || c == '.' || c == '-' || c == '+' || c == '/' || c == ':' || c == ' ';
+    if (!plain && (is_list || !fancy)) {
+      return false;
+    }
+  }
+  const bool is_identifier = value.empty() || !(value[0] >= '0' && value[0] <= '9');
+  return !name.empty() && (!is_list || (is_identifier && !value.empty()));
+}
+
 std::string settings_switch(const SettingsValues& from, const SettingsValues& to) {
   std::string sql;
   for (const auto& [name, value] : from.startup) {
@@ -147,7 +190,7 @@ std::string settings_switch(const SettingsValues& from, const SettingsValues& to
   for (const auto& [name, value] : to.startup) {
     const std::string* had = find_startup(from.startup, name);
     if (had == nullptr || *had != value) {
-      append_set(sql, name, value);
+      append_set_config(sql, name, value);
     }
   }
   for (size_t i = 0; i < kTrackedCount; i++) {

@@ -62,6 +62,14 @@ Settings intern_settings(SettingsValues values);
 // `settings` with one tracked value changed.
 Settings with_tracked(const Settings& settings, Tracked parameter, std::string_view value);
 
+// `settings` with one startup setting given or taken away.
+Settings with_startup(const Settings& settings, std::string_view name, std::string_view value);
+Settings without_startup(const Settings& settings, std::string_view name);
+const std::string* find_startup(const StartupSettings& settings, std::string_view name);
+// Is set_config(name, value) the same as the SET that had this value? Of a list or a quoted name it is not
+// certain.
+bool is_portable_setting(std::string_view name, std::string_view value);
+
 // The SET and RESET commands, separated by semicolons, that turn a link that has `from` into one that has
 // `to`; empty if there is nothing to do. Values are quoted whatever standard_conforming_strings is on the
 // link.
