@@ -523,6 +523,11 @@ void ClientSession::restore_login_settings(uint8_t which, Outbox& to_client) {
       settings_ = with_tracked(settings_, static_cast<Tracked>(i), value);
     }
   }
+  if ((which & kRestoresAll) == kRestoresAll && settings_->startup != login_settings_->startup) {
+    SettingsValues values = *settings_;
+    values.startup = login_settings_->startup;
+    settings_ = intern_settings(std::move(values));
+  }
   link_differs_ = link_ != nullptr && link_->settings != settings_;
 }
 
