@@ -250,12 +250,13 @@ void WorkerGroup::cancel(uint32_t process_id, std::string_view key) {
 
 bool WorkerGroup::look_up_secret(Worker& worker, ClientConnection& connection, const std::string& database,
                                  const std::string& user) {
-  if (auth_query_ == nullptr) {
+  AuthQuery* auth_query = auth_query_.load();
+  if (auth_query == nullptr) {
     return false;
   }
   const uint32_t process_id = connection.process_id();
   Worker* asker = &worker;
-  return auth_query_->look_up(config(), database, user, [asker, process_id](SecretLookup found) {
+  return auth_query->look_up(config(), database, user, [asker, process_id](SecretLookup found) {
     asker->loop().post([asker, process_id, found = std::move(found)] {
       if (ClientConnection* client = asker->find_client(process_id)) {
         client->secret_found(found);

@@ -68,7 +68,7 @@ class WorkerGroup {
   // False: nobody to ask. Otherwise `connection` is told in its worker's thread, if it is still there.
   bool look_up_secret(Worker& worker, ClientConnection& connection, const std::string& database,
                       const std::string& user);
-  void set_auth_query(AuthQuery* auth_query) { auth_query_ = auth_query; }
+  void set_auth_query(AuthQuery* auth_query) { auth_query_.store(auth_query); }
 
   // ---- pools, across workers ----
   void post_serve(size_t worker, const std::shared_ptr<PoolRuntime>& shared);
@@ -112,7 +112,7 @@ class WorkerGroup {
   uint64_t last_login_ = 0;              // guarded by mutex_
   std::atomic<uint32_t> last_process_id_{0};
   std::atomic<bool> draining_{false};
-  AuthQuery* auth_query_ = nullptr;
+  std::atomic<AuthQuery*> auth_query_{nullptr};
   bool running_ = false;
 };
 

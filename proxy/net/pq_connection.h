@@ -1,0 +1,97 @@
+// A connection of our own to PostgreSQL, by libpq in its non-blocking mode on an event loop: for what the
+// control plane asks servers (auth_query, later their role and positions), never for a client's statements.
+// The one file that knows libpq. One thing at a time: connect(), then one query() after the other; each is
+// answered once, by its deadline at the latest, unless the connection is destroyed before.
+//
+//   Closed ─ connect ─▶ Resolving ─▶ Connecting ─▶ Idle ◀─▶ Busy        any failure of the wire ─▶ Closed
+//
+// An answer may come before the call that asks has returned, and may destroy the connection or ask the next.
+// A query that the server refuses leaves it Idle; one that is late, or answers with more rows than asked for,
+// closes it. The names of hosts are resolved before libpq sees them, as PQconnectStart would block on them
+// (libpq-connect.html#LIBPQ-PQCONNECTSTARTPARAMS). For the loop's thread.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "protocol/result.h"
+#include "proxy/net/event_loop.h"
+#include "proxy/net/pq_rows.h"
+
+struct pg_conn;
+struct pg_result;
+
+namespace sportello::proxy {
+
+struct PqQuery {
+  std::string sql;
+  std::vector<std::string> parameters;  // $1 …, as text
+  size_t most_rows = 1;
+};
+
+class PqConnection {
+ public:
+  enum class State : uint8_t { Closed, Resolving, Connecting, Idle, Busy };
+  // libpq's connection keywords (libpq-connect.html#LIBPQ-PARAMKEYWORDS); without hostaddr.
+  using Keywords = std::vector<std::pair<std::string, std::string>>;
+  using Connected = std::function<void(Result<void>)>;
+  using Answered = std::function<void(Result<PqRows>)>;
+
+  explicit PqConnection(EventLoop& loop);
+  ~PqConnection();
+  PqConnection(const PqConnection&) = delete;
+  PqConnection& operator=(const PqConnection&) = delete;
+
+  // When Closed. The deadline is for all of it: resolving, TLS and login, over all addresses.
+  void connect(Keywords keywords, std::chrono::milliseconds deadline, Connected done);
+  // When Idle.
+  void query(const PqQuery& query, std::chrono::milliseconds deadline, Answered done);
+  void close();
+
+  State state() const { return state_; }
+  // Of the last failure: the server's SQLSTATE, or empty if no server said it.
+  const std::string& server_sqlstate() const { return server_sqlstate_; }
+  // The last connect() failed since the server asked for a password and we had none.
+  bool lacked_password() const { return lacked_password_; }
+
+ private:
+  struct Lookup;
+
+  void resolve(const std::string& host);
+  void resolved(int status, const std::vector<std::string>& addresses);
+  void begin_connect();
+  void poll_connect();
+  void poll_query();
+  void poll_idle();
+  bool take_result(pg_result* result);
+  void watch(int events);
+  void start_deadline(std::chrono::milliseconds deadline);
+  void on_event();
+  void on_deadline();
+  std::string message() const;
+  void fail(std::string why);
+  void answer(Result<PqRows> result);
+
+  EventLoop* loop_;
+  State state_ = State::Closed;
+  Keywords keywords_;
+  Lookup* lookup_ = nullptr;  // freed by its callback
+  pg_conn* conn_ = nullptr;
+  UvHandle<uv_poll_t> poll_;
+  UvHandle<uv_timer_t> deadline_;
+  Connected connected_;
+  Answered answered_;
+  PqRows rows_;                 // of the query in hand, as they come
+  std::optional<Error> error_;  // of the query in hand
+  size_t most_rows_ = 0;
+  std::string server_sqlstate_;
+  bool lacked_password_ = false;
+};
+
+}  // namespace sportello::proxy
