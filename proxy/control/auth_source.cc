@@ -1,6 +1,7 @@
 #include "proxy/control/auth_source.h"
 
 #include "protocol/invariant.h"
+#include "protocol/sqlstate.h"
 #include "proxy/log.h"
 
 namespace sportello::proxy {
@@ -13,6 +14,8 @@ constexpr std::chrono::milliseconds kLeftAlone{1'000};
 // The user's name has bytes that the database's encoding does not: nobody there is called so.
 constexpr std::string_view kCharacterNotInRepertoire = "22021";
 constexpr std::string_view kUntranslatableCharacter = "22P05";
+// statement_timeout: the next in line would only wait as long again.
+constexpr std::string_view kServerGaveUp = sqlstate::kQueryCanceled;
 
 // What clients are told; the log says more.
 constexpr const char* kUnreachable = "its server cannot be asked";
@@ -107,7 +110,8 @@ void AuthSource::ask() {
 void AuthSource::answered(const std::string& user, Result<PqRows> result) {
   const std::string& sqlstate = connection_.server_sqlstate();
   const bool is_no_name = sqlstate == kCharacterNotInRepertoire || sqlstate == kUntranslatableCharacter;
-  if (!result.ok() && connection_.state() == PqConnection::State::Closed) {
+  const bool is_lost = connection_.state() == PqConnection::State::Closed;
+  if (!result.ok() && (is_lost || sqlstate == kServerGaveUp)) {
     log_limited("auth_query lost", "auth_query ({}): {}", printable(target_.name),
                 printable(result.error().message));
     fail_all(kUnreachable);

@@ -255,6 +255,23 @@ def test_a_server_that_hangs_fails_the_look_up_in_a_few_seconds(proxy, wire_serv
     assert 3 < time.monotonic() - started < 9 * PATIENCE
 
 
+def test_a_query_that_waits_for_a_lock_does_not_make_a_queue(proxy, server):
+    server.run("CREATE TABLE public.gate (only_row int)", "INSERT INTO public.gate VALUES (1)", "GRANT SELECT ON public.gate TO asker")
+    process = asking(proxy, server, auth_query="SELECT name, secret FROM public.look_up($1), public.gate", auth_cache_ttl="0")
+    try:
+        with server.connect(autocommit=False) as locker:
+            locker.execute("LOCK TABLE public.gate IN ACCESS EXCLUSIVE MODE")
+            started = time.monotonic()
+            with ThreadPoolExecutor(5) as pool:
+                answers = list(pool.map(lambda number: attempt(process, f"user{number}", "x"), range(5)))
+            assert set(answers) == {"57P03"}
+            assert time.monotonic() - started < 9 * PATIENCE
+            locker.rollback()
+        wait_until(lambda: attempt(process, "alice", PASSWORD) == "ok", "look-ups work again", 5 * PATIENCE)
+    finally:
+        server.run("DROP TABLE public.gate")
+
+
 def test_a_server_that_never_answers_a_login_fails_the_look_up_in_a_few_seconds(proxy, wire_server):
     def script(connection):
         connection.read_startup()
