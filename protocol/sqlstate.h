@@ -35,12 +35,12 @@ inline constexpr std::string_view kIdleSessionTimeout = "57P05";
 inline constexpr std::string_view kConfigFileError = "F0000";
 inline constexpr std::string_view kInternalError = "XX000";
 
-// What a server may say when it refuses a login, as a SQLSTATE with static storage; kSqlserverRejectedConnection for
-// any other.
+// What a server may say when it refuses a login, as a SQLSTATE with static storage;
+// kSqlserverRejectedConnection for any other.
 constexpr std::string_view of_refused_login(std::string_view from_server) {
   for (const std::string_view known :
-       {kInvalidPassword, kInvalidAuthorization, kInvalidCatalogName, kTooManyConnections, kInsufficientPrivilege,
-        kCannotConnectNow, kAdminShutdown, kFeatureNotSupported}) {
+       {kInvalidPassword, kInvalidAuthorization, kInvalidCatalogName, kTooManyConnections,
+        kInsufficientPrivilege, kCannotConnectNow, kAdminShutdown, kFeatureNotSupported}) {
     if (from_server == known) {
       return known;
     }
