@@ -435,6 +435,7 @@ ClientSession::Outcome ClientSession::on_parse(const Message& message, Outbox& t
     return Outcome::Taken;
   }
   send_parse(statement, Delivery::Forward, 1, to_server);
+  link_->owed.back().of_unnamed = parse->name.empty();
   return Outcome::Taken;
 }
 
