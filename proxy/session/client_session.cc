@@ -235,6 +235,10 @@ ClientSession::Outcome ClientSession::on_message(const Message& message, Outbox&
     discard(message);
     return Outcome::Taken;
   }
+  if (link_ == nullptr && !message.whole() && message.frame.length <= context_->inspect_max &&
+      message.frame.type != kTerminate) {
+    return Outcome::NeedMore;  // no server waits for the rest of a short message
+  }
   if (link_differs_ && link_ != nullptr && link_->owed.empty() && !link_->unsynced &&
       link_->status != TransactionStatus::Failed) {
     send_settings(to_server);
