@@ -72,7 +72,8 @@ struct OwedAnswer {
   bool failed = false;  // an ErrorResponse came for it (Query, FunctionCall: ReadyForQuery is still to come)
   bool began = false;   // an answer of it has reached the client
   uint64_t statement_id = 0;  // Parse, Close under a name of ours: what the link gains or loses; 0: none
-  uint64_t unnamed_id = 0;    // Parse of the unnamed statement
+  uint64_t unnamed_id = 0;    // Parse of the link's unnamed statement
+  bool of_unnamed = false;    // Parse of the client's unnamed statement under a name of ours
   StatementRef proves;        // Parse: the statement that a ParseComplete proves good
 
   bool has(OwedEffect effect) const { return (then.effects & static_cast<uint8_t>(effect)) != 0; }

@@ -183,7 +183,7 @@ bool ClientSession::on_answer(Relaying& relaying, const Frame& frame, std::strin
     OwedAnswer& owed = link_->owed.front();
     if (owed.request == Request::Query || owed.request == Request::Execute) {
       owed.began = true;
-      link_->replay.usable = false;
+      link_->replay.usable = link_->replay.usable && ours;
       return deliver(!ours);
     }
   }
@@ -265,7 +265,7 @@ bool ClientSession::on_answer(Relaying& relaying, const Frame& frame, std::strin
     }
   }
   owed.began = true;
-  link_->replay.usable = false;
+  link_->replay.usable = link_->replay.usable && ours;  // nothing of it has reached the client
   return deliver(!ours);
 }
 
@@ -472,7 +472,8 @@ bool ClientSession::on_error(Relaying& relaying, const Frame& frame, std::string
 // owed_answer.h, 2.
 void ClientSession::skip_to_sync() {
   size_t changes = 0;
-  bool parse_failed = link_->owed.front().request == Request::Parse && link_->owed.front().unnamed_id != 0;
+  bool parse_failed = link_->owed.front().request == Request::Parse &&
+                      (link_->owed.front().unnamed_id != 0 || link_->owed.front().of_unnamed);
   if (link_->owed.front().request == Request::Execute) {
     settled_pins_ |= link_->owed.front().then.pins;  // it ran, up to its error
   }

@@ -235,6 +235,10 @@ ClientSession::Outcome ClientSession::on_message(const Message& message, Outbox&
     discard(message);
     return Outcome::Taken;
   }
+  if (link_ == nullptr && !message.whole() && message.frame.length <= context_->inspect_max &&
+      message.frame.type != kTerminate) {
+    return Outcome::NeedMore;  // no server waits for the rest of a short message
+  }
   if (link_differs_ && link_ != nullptr && link_->owed.empty() && !link_->unsynced &&
       link_->status != TransactionStatus::Failed) {
     send_settings(to_server);
@@ -435,6 +439,7 @@ ClientSession::Outcome ClientSession::on_parse(const Message& message, Outbox& t
     return Outcome::Taken;
   }
   send_parse(statement, Delivery::Forward, 1, to_server);
+  link_->owed.back().of_unnamed = parse->name.empty();
   return Outcome::Taken;
 }
 

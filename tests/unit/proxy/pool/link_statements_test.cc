@@ -40,5 +40,23 @@ TEST(LinkStatements, UncertaintyDropsAllAndLastsUntilItIsCleared) {
   EXPECT_EQ(held.size(), 0U);
 }
 
+TEST(LinkStatements, WhatWasSentUnseenCountsForItsBatchOnlyUntilItIsAnswered) {
+  LinkStatements held;
+  held.add_unseen(1);
+  EXPECT_TRUE(held.use(1));
+  held.end_batch();
+  EXPECT_FALSE(held.use(1)) << "an error may have made the server skip it";
+  EXPECT_TRUE(held.may_hold(1)) << "so that a Close goes before the next Parse";
+  held.confirm(1);
+  EXPECT_TRUE(held.use(1));
+}
+
+TEST(LinkStatements, WhatTheClientSentItselfCountsAtOnce) {
+  LinkStatements held;
+  held.add(1);
+  held.end_batch();
+  EXPECT_TRUE(held.use(1));
+}
+
 }  // namespace
 }  // namespace sportello::proxy

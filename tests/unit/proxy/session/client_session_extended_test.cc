@@ -512,6 +512,19 @@ TEST_F(Extended, LongBindStreamsInAnyCut) {
   }
 }
 
+TEST_F(Extended, HalfAMessageTakesNoLink) {  // S59
+  for (const std::string& whole :
+       {client::bind("", "nobody"), client::describe('S', "nobody"), client::execute(),
+        client::function_call(952), client::query("SELECT 1"), client::parse("", "SELECT 1")}) {
+    MemorySession c(worker, &link);
+    c.client(whole.substr(0, whole.size() - 1));
+    EXPECT_FALSE(c.holds_link()) << whole[0];
+    c.client(whole.substr(whole.size() - 1));
+    EXPECT_TRUE(c.holds_link()) << whole[0];
+    link = memory_link();
+  }
+}
+
 TEST_F(Extended, NamesLongerThanIsLookedIntoAreRefused) {
   worker.context.inspect_max = 64;
   for (const char type : {'B', 'P', 'C', 'D'}) {

@@ -203,8 +203,9 @@ TEST_P(PinnedBy, TheStatementsEffect) {
 
 INSTANTIATE_TEST_SUITE_P(
     Pins, PinnedBy,
-    ::testing::Values(PinCase{"SELECT 1", ""}, PinCase{"SET work_mem = '1MB'", "setting"},
-                      PinCase{"SET TimeZone = 'Europe/Rome'", ""}, PinCase{"SET ROLE bob", "role"},
+    ::testing::Values(PinCase{"SELECT 1", ""}, PinCase{"SET work_mem = '1MB'", ""},
+                      PinCase{"SET app.x = 'it''s'", "setting"}, PinCase{"SET TimeZone = 'Europe/Rome'", ""},
+                      PinCase{"SET ROLE bob", "role"},
                       PinCase{"SET SESSION AUTHORIZATION bob", "session authorization"},
                       PinCase{"PREPARE p AS SELECT 1", "sql prepare"}, PinCase{"LISTEN c", "listen"},
                       PinCase{"CREATE TEMP TABLE t (a int)", "temporary object"},

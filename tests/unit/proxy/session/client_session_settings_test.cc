@@ -11,6 +11,8 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
+const std::string kConfigured = server::row_description() + server::row("x") + server::complete("SELECT 1");
+
 SettingsValues with(Tracked parameter, std::string value) {
   SettingsValues values = plain_settings();
   values.tracked[static_cast<size_t>(parameter)] = std::move(value);
@@ -180,17 +182,55 @@ TEST_F(SessionsSettings, StartupSettingsAreSetAndTakenBackForTheNext) {
   values.startup = {{"search_path", "tenant, public"}, {"app.tenant", "O'Hara\\"}};
   MemorySession tenant(worker, &link, values);
   tenant.client(client::query("SELECT 1"));
-  EXPECT_EQ(
-      tenant.bytes_to_server(),
-      client::query("SET \"search_path\" = E'tenant, public';SET \"app\".\"tenant\" = E'O''Hara\\\\';") +
-          client::query("SELECT 1"));
-  tenant.server(server::complete("SET") + server::complete("SET") + server::ready() + server::selected("1"));
+  EXPECT_EQ(tenant.bytes_to_server(),
+            client::query("SELECT pg_catalog.set_config(E'app.tenant', E'O''Hara\\\\', false);"
+                          "SELECT pg_catalog.set_config(E'search_path', E'tenant, public', false);") +
+                client::query("SELECT 1"));
+  tenant.server(kConfigured + kConfigured + server::ready() + server::selected("1"));
+  EXPECT_THAT(tenant.to_client(),
+              ElementsAre("RowDescription", "DataRow (1)", "CommandComplete 'SELECT 1'", "ReadyForQuery I"));
   tenant.client(client::query("SELECT 1"));
   EXPECT_THAT(tenant.to_server(), ElementsAre("Query 'SELECT 1'")) << "the link has them now";
   tenant.server(server::selected("1"));
   b.client(client::query("SELECT 1"));
   EXPECT_THAT(b.to_server(),
-              ElementsAre("Query 'RESET \"search_path\";RESET \"app\".\"tenant\";'", "Query 'SELECT 1'"));
+              ElementsAre("Query 'RESET \"app\".\"tenant\";RESET \"search_path\";'", "Query 'SELECT 1'"));
+}
+
+TEST_F(SessionsSettings, AnySetOfAPlainValueGoesWithTheSession) {
+  a.client(client::query("SET work_mem = '64MB'")).server(server::complete("SET") + server::ready());
+  EXPECT_FALSE(a.holds_link());
+  a.to_server();
+  a.next_link = &other;
+  a.client(client::query("SELECT 1"));
+  EXPECT_THAT(a.to_server(), ElementsAre("Query 'SELECT pg_catalog.set_config(E'work_mem', E'64MB', false);'",
+                                         "Query 'SELECT 1'"));
+  a.server(kConfigured + server::ready() + server::selected("1"));
+  b.client(client::query("SELECT 1"));
+  EXPECT_THAT(b.to_server(), ElementsAre("Query 'RESET \"work_mem\";'", "Query 'SELECT 1'"))
+      << "never another's";
+}
+
+TEST_F(SessionsSettings, ASetThatFailsIsNotCarried) {
+  a.client(client::query("SET work_mem = 'plenty'")).server(server::error("22023") + server::ready());
+  EXPECT_FALSE(a.holds_link());
+  EXPECT_EQ(a.session().settings()->startup.size(), 0U);
+}
+
+TEST_F(SessionsSettings, ASetWithinATransactionPins) {
+  a.client(client::query("BEGIN")).server(server::complete("BEGIN") + server::ready('T'));
+  a.client(client::query("SET work_mem = '64MB'")).server(server::complete("SET") + server::ready('T'));
+  a.client(client::query("COMMIT")).server(server::complete("COMMIT") + server::ready());
+  EXPECT_EQ(a.session().pin_reasons(), "setting");
+}
+
+TEST_F(SessionsSettings, AReadBehindAnsweredSettingsIsStillRunAgain) {
+  roman.client(client::query("SELECT 1")).server(set("TimeZone", "Europe/Rome"));
+  roman.next_link = &other;
+  roman.to_server();
+  EXPECT_FALSE(roman.dies().session_ends);
+  EXPECT_THAT(roman.to_server(),
+              ElementsAre("Query 'SET \"TimeZone\" = E'Europe/Rome';'", "Query 'SELECT 1'"));
 }
 
 TEST_F(SessionsSettings, StartupSettingsMakeOtherStatementsOfTheSameText) {
@@ -208,12 +248,12 @@ TEST_F(SessionsSettings, DiscardAllTakesTheStartupSettingsFromTheLink) {
   values.startup = {{"search_path", "tenant"}};
   MemorySession tenant(worker, &link, values);
   tenant.client(client::query("LISTEN c"));
-  tenant.server(server::complete("SET") + server::ready() + server::complete("LISTEN") + server::ready());
+  tenant.server(kConfigured + server::ready() + server::complete("LISTEN") + server::ready());
   tenant.client(client::query("DISCARD ALL")).server(server::complete("DISCARD ALL") + server::ready());
   EXPECT_FALSE(tenant.holds_link());
   tenant.to_server();
   tenant.client(client::query("SELECT 1"));
-  EXPECT_EQ(tenant.to_server()[0], "Query 'SET \"search_path\" = E'tenant';'");
+  EXPECT_EQ(tenant.to_server()[0], "Query 'SELECT pg_catalog.set_config(E'search_path', E'tenant', false);'");
 }
 
 TEST_F(SessionsSettings, SettingsThatTheServerRefusesBreakTheLink) {

@@ -64,7 +64,7 @@ TEST(SessionSettings, HostileNamesAndValuesStayNamesAndValues) {  // S14
   to.tracked[static_cast<size_t>(Tracked::ApplicationName)] = "'; DROP TABLE t; --\\";
   to.startup = {{"a\"; DROP TABLE t; --.b", "\\'"}};
   EXPECT_EQ(settings_switch(plain_settings(), to),
-            "SET \"a\"\"; DROP TABLE t; --\".\"b\" = E'\\\\''';"
+            "SELECT pg_catalog.set_config(E'a\"; DROP TABLE t; --.b', E'\\\\''', false);"
             "SET \"application_name\" = E'''; DROP TABLE t; --\\\\';");
 }
 
@@ -73,7 +73,31 @@ TEST(SessionSettings, StartupSettingsOfTheOneBeforeAreReset) {
   from.startup = {{"search_path", "a"}, {"work_mem", "1MB"}};
   SettingsValues to = plain_settings();
   to.startup = {{"Search_Path", "b"}};
-  EXPECT_EQ(settings_switch(from, to), "RESET \"work_mem\";SET \"Search_Path\" = E'b';");
+  EXPECT_EQ(settings_switch(from, to),
+            "RESET \"work_mem\";SELECT pg_catalog.set_config(E'Search_Path', E'b', false);");
+}
+
+TEST(SessionSettings, StartupSettingsAreComparedInAnyOrder) {
+  SettingsValues one = plain_settings();
+  SettingsValues two = plain_settings();
+  one.startup = {{"a", "1"}, {"b", "2"}};
+  two.startup = {{"b", "2"}, {"a", "1"}};
+  EXPECT_EQ(intern_settings(one), intern_settings(two));
+  const Settings with = with_startup(intern_settings(one), "A", "3");
+  EXPECT_EQ(*find_startup(with->startup, "a"), "3");
+  EXPECT_EQ(with->startup.size(), 2U);
+  EXPECT_EQ(without_startup(without_startup(with, "a"), "B"), intern_settings(plain_settings()));
+}
+
+TEST(SessionSettings, OnlyPlainValuesAreCarriedFromLinkToLink) {
+  EXPECT_TRUE(is_portable_setting("work_mem", "64MB"));
+  EXPECT_TRUE(is_portable_setting("extra_float_digits", "3"));
+  EXPECT_TRUE(is_portable_setting("search_path", "tenant"));
+  EXPECT_FALSE(is_portable_setting("search_path", "tenant, public"));
+  EXPECT_FALSE(is_portable_setting("search_path", "Tenant"));
+  EXPECT_FALSE(is_portable_setting("search_path", ""));
+  EXPECT_FALSE(is_portable_setting("app.x", "it's"));
+  EXPECT_FALSE(is_portable_setting("", "x"));
 }
 
 TEST(SessionSettings, OptionsAreReadAsPostgreSqlReadsThem) {

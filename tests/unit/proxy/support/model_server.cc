@@ -244,6 +244,13 @@ ModelServer::Failed ModelServer::run_one(const std::string& text, const std::str
     std::string value = rest.substr(equals + 3);
     values_[known_name(rest.substr(0, equals))] =
         without_quotes(value.starts_with("E'") ? value.substr(1) : value);
+  } else if (text.starts_with("SELECT pg_catalog.set_config(E'")) {
+    const size_t name_at = text.find('\'') + 1;
+    const size_t name_end = text.find('\'', name_at);
+    const size_t value_at = text.find('\'', name_end + 1) + 1;
+    values_[known_name(text.substr(name_at, name_end - name_at))] =
+        text.substr(value_at, text.find('\'', value_at) - value_at);
+    out += server::row("set");
   } else if (word == "RESET") {
     if (rest == "ALL") {
       values_ = login_;
