@@ -77,15 +77,33 @@ unit_tests() {  # unit_tests PRESET [ctest options]
   count_report "$report" "${PIPESTATUS[0]}" "$preset unit"
 }
 
-# pytest_tests PRESET PATIENCE PATH... [pytest options]: against that preset's binary. Nothing selected is no failure.
-pytest_tests() {
-  local preset=$1 patience=$2 report="$reports/pytest-$1.xml" status
-  shift 2
+run_pytest() {  # run_pytest PRESET PATIENCE REPORT PATH... [pytest options]
+  local preset=$1 patience=$2 report=$3
+  shift 3
   SPORTELLO_BIN="$PWD/build/$preset/proxy/sportello" SPORTELLO_BUILD="$PWD/build/$preset" SPORTELLO_TEST_PATIENCE="$patience" \
     timeout -k 30 1200 "$python" -m pytest -q --junitxml "$report" "$@"
+}
+
+# pytest_tests PRESET PATIENCE PATH... [pytest options]: against that preset's binary. Nothing selected is no failure.
+# What fails is run once more, alone, and said so: deadlines of real servers are missed on a machine that is busy with
+# something else, a broken promise is broken twice.
+pytest_tests() {
+  local preset=$1 patience=$2 report="$reports/pytest-$1.xml" again="$reports/pytest-again-$1.xml" status
+  shift 2
+  run_pytest "$preset" "$patience" "$report" "$@"
   status=$?
   [ "$status" -eq 5 ] && status=0
-  count_report "$report" "$status" "$preset pytest"
+  if [ "$status" -ne 1 ]; then
+    count_report "$report" "$status" "$preset pytest"
+    return
+  fi
+  echo "---- once more, what failed"
+  run_pytest "$preset" "$((patience * 2))" "$again" --last-failed "$@"
+  status=$?
+  local failed_before=$failed failures_before=("${failures[@]}")
+  count_report "$report" 0 "$preset pytest"
+  failed=$failed_before failures=("${failures_before[@]}")
+  count_report "$again" "$status" "$preset pytest"
 }
 
 stage_packages() {

@@ -1,5 +1,6 @@
 #include "proxy/net/listener.h"
 
+#include <fcntl.h>
 #include <grp.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -142,7 +143,9 @@ Result<std::vector<ListenSocket>> make_listen_sockets(const conf::Config& conf) 
   std::vector<ListenSocket> sockets;
   const int passed = sd_listen_fds(1);
   for (int i = 0; i < passed; i++) {
-    sockets.emplace_back(SD_LISTEN_FDS_START + i, "");
+    const int fd = SD_LISTEN_FDS_START + i;
+    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+    sockets.emplace_back(fd, "");
   }
   if (passed > 0) {
     return sockets;
