@@ -2,8 +2,10 @@
 // notifications, and the conversations of our own with PostgreSQL (auth_query.h). Everything here is for the
 // main thread, except what says "any thread".
 //
-//   SIGHUP   reload: all or nothing         SIGTERM  drain: no new clients, running transactions finish, then
-//   exit 0 SIGINT   stop at once                   SIGTERM again: as SIGINT
+//   SIGHUP   reload: all or nothing
+//   SIGTERM  drain: no new clients, running transactions finish, then exit 0; a second one is as SIGINT
+//   SIGINT   stop at once
+//   SIGUSR1  PAUSE of all databases; SIGUSR2: RESUME
 #pragma once
 
 #include <functional>

@@ -1,5 +1,6 @@
 // What the configuration says of one pool, with the overrides of its database and user applied; made by
-// proxy/config_view, immutable, replaced as a whole at reload. Durations of zero switch a limit off.
+// RuntimeConfig::pool_settings, immutable, replaced as a whole at reload. Durations of zero switch a limit
+// off.
 #pragma once
 
 #include <chrono>
