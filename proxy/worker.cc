@@ -1,10 +1,12 @@
 #include "proxy/worker.h"
 
+#include <openssl/crypto.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <random>
 
+#include "protocol/auth/scram.h"
 #include "protocol/frontend_messages.h"
 #include "protocol/invariant.h"
 #include "protocol/sqlstate.h"
@@ -18,6 +20,7 @@ namespace {
 constexpr std::chrono::milliseconds kSlowCheck{1000};
 constexpr std::chrono::milliseconds kRetryLeast{50};
 constexpr int kRetrySpreadMs = 50;
+constexpr size_t kRandomBytes = 1024;
 
 // Takes back what a function that we cannot see into may have left in the session, keeping what is prepared.
 constexpr std::string_view kResetDoubt =
@@ -51,7 +54,7 @@ Worker::Worker(WorkerGroup& group, size_t index, RuntimeConfigRef config)
   check->data = this;
   uv_check_start(check.get(), [](uv_check_t* handle) {
     if (handle->data != nullptr) {
-      static_cast<Worker*>(handle->data)->retired_.clear();
+      static_cast<Worker*>(handle->data)->end_round();
     }
   });
   reaper_ = UvHandle<uv_check_t>(std::move(check));
@@ -89,6 +92,16 @@ void Worker::adopt_client(int fd, const ClientAddress& address) {
     log_warning("a client could not be watched: out of event-loop resources");
     adopted.close(CloseReason::OutOfMemory);
   }
+}
+
+std::string Worker::random_bytes(size_t count) {
+  if (random_.size() < count) {
+    random_ = auth::random_bytes(kRandomBytes);
+  }
+  std::string bytes = random_.substr(random_.size() - count);
+  OPENSSL_cleanse(random_.data() + random_.size() - count, count);
+  random_.resize(random_.size() - count);
+  return bytes;
 }
 
 void Worker::remove_client(ClientConnection& client) {
@@ -477,6 +490,13 @@ std::unique_ptr<ServerLogin> Worker::make_server_login(Pool& pool, const tls::Tl
 
 // ---- time ----
 
+void Worker::end_round() {
+  precise_now_ = TimePoint();
+  if (!retired_.empty()) {
+    retired_.clear();
+  }
+}
+
 void Worker::tick() {
   const TimePoint time = now();
   check_clients(time);
@@ -491,6 +511,7 @@ void Worker::tick() {
       group_->sample_stats(time);
     }
   }
+  precise_now_ = TimePoint();  // the loop may sleep now
 }
 
 void Worker::check_clients(TimePoint time) {

@@ -43,6 +43,13 @@ class Worker {
   std::thread& thread() { return thread_; }
 
   TimePoint now() const { return loop_->now(); }
+  // To the microsecond, for statistics; read at most once for each round of callbacks.
+  TimePoint precise_now() {
+    if (precise_now_ == TimePoint()) {
+      precise_now_ = Clock::now();
+    }
+    return precise_now_;
+  }
   WorkerGroup& group() { return *group_; }
   const RuntimeConfigRef& config() const { return config_; }
   SessionContext& session_context() { return context_; }
@@ -83,6 +90,9 @@ class Worker {
   void cancel_on(ServerLink& link);
   void cancel_ended(CancelSender& sender);
 
+  // From auth::random_bytes(), many at a time: the generator is dear to ask for a few.
+  std::string random_bytes(size_t count);
+
   // Objects that are still on the stack: destroyed when the callbacks in hand have returned.
   template <typename T>
   void retire(std::unique_ptr<T> object) {
@@ -112,6 +122,7 @@ class Worker {
   void hand_over(ServerLink& link, size_t worker, Pool& pool);
   void open_links(Pool& pool, bool to_minimum = false);
   void tick();
+  void end_round();
   void check_pools(TimePoint now);
   void check_links(TimePoint now);
   void check_clients(TimePoint now);
@@ -138,7 +149,9 @@ class Worker {
   std::function<void()> on_tick_;
   UvHandle<uv_timer_t> tick_timer_;
   UvHandle<uv_check_t> reaper_;
+  std::string random_;  // not given out yet
   TimePoint last_slow_check_{};
+  TimePoint precise_now_{};  // none: not read in this round
   bool draining_ = false;
 };
 

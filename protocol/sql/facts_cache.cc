@@ -44,10 +44,20 @@ FactsCache::FactsCache(ShapeCache& shapes, uint64_t seed, size_t limit_bytes)
     : shapes_(shapes),
       seed_(seed),
       texts_(limit_bytes - limit_bytes / 8),
-      nonconforming_texts_(limit_bytes / 8) {}
+      nonconforming_texts_(limit_bytes / 8),
+      seen_once_(kSeenOnce) {}
+
+bool FactsCache::is_last(std::string_view text, uint64_t hash, bool standard_conforming_strings) const {
+  return hash == last_hash_ && last_ != nullptr && standard_conforming_strings == last_conforming_ &&
+         text == last_text_;
+}
 
 const FactsPtr& FactsCache::look_up(std::string_view text, bool standard_conforming_strings) {
   const uint64_t hash = XXH3_64bits_withSeed(text.data(), text.size(), seed_);
+  if (is_last(text, hash, standard_conforming_strings)) {
+    ++counters_.text_hits;
+    return last_;
+  }
   FactsTable& texts = standard_conforming_strings ? texts_ : nonconforming_texts_;
   if (const FactsPtr* found = texts.find(text, hash)) {
     ++counters_.text_hits;
@@ -69,10 +79,20 @@ const FactsPtr& FactsCache::learn(FactsTable& texts, std::string_view text, uint
     if (!last_->literal_dependent) shapes_.insert(shape.canonical, shape.fingerprint, last_);
   }
   if (scratch_.size() > kKeptScratchBytes) std::string().swap(scratch_);
-  texts.insert(text, hash, last_);
+  last_text_.assign(text);
+  last_hash_ = hash;
+  last_conforming_ = standard_conforming_strings;
+  uint64_t& seen = seen_once_[hash % kSeenOnce];
+  if (seen == hash || last_->literal_dependent) {
+    texts.insert(text, hash, last_);
+  } else {
+    seen = hash;
+  }
   return last_;
 }
 
-size_t FactsCache::bytes() const { return texts_.bytes() + nonconforming_texts_.bytes() + scratch_.size(); }
+size_t FactsCache::bytes() const {
+  return texts_.bytes() + nonconforming_texts_.bytes() + scratch_.size() + last_text_.size();
+}
 
 }  // namespace sportello::sql

@@ -8,6 +8,10 @@
 //                    v
 //                  libpg_query, once a shape
 //
+// A text is kept in the first level from the second time on that it is met: texts whose literals change with
+// every call would only push out those that come back, and cost an allocation each. (Not so if its facts cost
+// a parse each time.)
+//
 // Facts that hang on a literal (StatementFacts::literal_dependent) are kept by exact text only. Both levels
 // compare what they find in full: a collision of hashes, made on purpose, must not lend a SET the facts of a
 // SELECT. Both are bounded by bytes (facts_table.h).
@@ -20,6 +24,7 @@
 #include <mutex>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "protocol/sql/facts_table.h"
 #include "protocol/sql/statement_facts.h"
@@ -74,12 +79,21 @@ class FactsCache {
                         bool standard_conforming_strings);
 
   ShapeCache& shapes_;
+  static constexpr size_t kSeenOnce = 4096;
+
+  bool is_last(std::string_view text, uint64_t hash, bool standard_conforming_strings) const;
+
   uint64_t seed_;
   // By standard_conforming_strings: under off, the few texts of old applications, with a smaller limit.
   FactsTable texts_;
   FactsTable nonconforming_texts_;
   std::string scratch_;
+  // What was learnt last, as a text is often asked for twice in a row: before and after it has a link.
   FactsPtr last_;
+  std::string last_text_;
+  uint64_t last_hash_ = 0;
+  bool last_conforming_ = true;
+  std::vector<uint64_t> seen_once_;  // hashes of texts met once, by their low bits
   Counters counters_;
 };
 

@@ -14,7 +14,8 @@
 namespace sportello::proxy {
 namespace {
 
-constexpr size_t kMostPieces = 64;  // a send; more go in further sends
+constexpr size_t kMostPieces = 64;     // a send; more go in further sends
+constexpr size_t kCopiedBytes = 2048;  // up to here, copying pieces together is cheaper than sendmsg()
 
 bool would_block(int error) { return error == EAGAIN || error == EWOULDBLOCK; }
 
@@ -182,9 +183,7 @@ void Transport::send_ciphertext() {
   if (ciphertext.empty()) {
     return;
   }
-  Outbox box;
-  box.forward(ciphertext);
-  send_pieces(box);
+  send_bytes(ciphertext);
   tls_->session.drop_sent(ciphertext.size());
 }
 
@@ -214,6 +213,20 @@ void Transport::write(Outbox& box) {
 
 void Transport::send_pieces(const Outbox& box) {
   const auto& pieces = box.pieces();
+  if (pieces.size() > 1 && box.bytes() <= kCopiedBytes) {
+    std::array<char, kCopiedBytes> together;
+    char* end = together.data();
+    for (const auto& piece : pieces) {
+      const std::string_view view = box.view(piece);
+      end = std::copy(view.begin(), view.end(), end);
+    }
+    send_bytes({together.data(), static_cast<size_t>(end - together.data())});
+    return;
+  }
+  if (pieces.size() == 1) {
+    send_bytes(box.view(pieces.front()));
+    return;
+  }
   size_t at = 0;
   size_t skip = 0;  // bytes of pieces[at] that have gone
   while (!broken_ && unsent_bytes() == 0 && at < pieces.size()) {
@@ -224,15 +237,10 @@ void Transport::send_pieces(const Outbox& box) {
       view.remove_prefix(i == 0 ? skip : 0);
       parts[i] = {const_cast<char*>(view.data()), view.size()};
     }
-    ssize_t n = 0;
-    if (count == 1) {
-      n = send(fd_, parts[0].iov_base, parts[0].iov_len, MSG_NOSIGNAL);
-    } else {
-      msghdr message{};
-      message.msg_iov = parts.data();
-      message.msg_iovlen = count;
-      n = sendmsg(fd_, &message, MSG_NOSIGNAL);
-    }
+    msghdr message{};
+    message.msg_iov = parts.data();
+    message.msg_iovlen = count;
+    const ssize_t n = sendmsg(fd_, &message, MSG_NOSIGNAL);
     if (n < 0) {
       if (errno == EINTR) {
         continue;
@@ -251,6 +259,21 @@ void Transport::send_pieces(const Outbox& box) {
   }
   for (; at < pieces.size(); at++, skip = 0) {
     keep(box.view(pieces[at]).substr(skip));
+  }
+}
+
+void Transport::send_bytes(std::string_view bytes) {
+  while (!broken_ && unsent_bytes() == 0 && !bytes.empty()) {
+    const ssize_t n = send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    if (n >= 0) {
+      bytes.remove_prefix(static_cast<size_t>(n));
+    } else if (errno != EINTR) {
+      broken_ = !would_block(errno);
+      break;
+    }
+  }
+  if (!broken_ && !bytes.empty()) {
+    keep(bytes);
   }
 }
 

@@ -84,6 +84,7 @@ class Transport {
   void arm(int events);
   void keep(std::string_view bytes);
   void send_pieces(const Outbox& box);
+  void send_bytes(std::string_view bytes);
   void send_unsent();
   ReadResult read_tls(std::span<char> buffer);
   ReadResult receive(std::span<char> buffer);

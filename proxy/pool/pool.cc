@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "protocol/backend_messages.h"
 #include "protocol/invariant.h"
 
 namespace sportello::proxy {
@@ -10,6 +11,19 @@ Pool::Pool(std::shared_ptr<PoolRuntime> shared, size_t worker)
     : shared_(std::move(shared)), settings_(shared_->current_settings()), worker_(worker) {
   invariant(worker < kMaxWorkers, "there are at most kMaxWorkers workers");
   shared_->workers[worker].in_use.store(true);
+}
+
+const std::string& Pool::parameter_statuses(const std::shared_ptr<const Welcome>& welcome,
+                                            const Settings& settings) {
+  if (statuses_.welcome != welcome || statuses_.settings != settings) {
+    statuses_ = {welcome, settings, {}};
+    for (const auto& [name, value] : welcome->parameters) {
+      const auto tracked = find_tracked(name);
+      append_parameter_status(statuses_.bytes, name,
+                              tracked ? settings->tracked[static_cast<size_t>(*tracked)] : value);
+    }
+  }
+  return statuses_.bytes;
 }
 
 ServerLink* Pool::take_idle() {

@@ -11,6 +11,7 @@
 #include <deque>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "proxy/pool/pool_runtime.h"
@@ -31,6 +32,10 @@ class Pool {
   const std::shared_ptr<PoolRuntime>& shared_ref() { return shared_; }
   const PoolSettings& settings() const { return *settings_; }
   void set_settings(PoolSettingsRef settings) { settings_ = std::move(settings); }
+
+  // What a client with these settings is told of its parameters at login; kept, as nearly all have the same.
+  const std::string& parameter_statuses(const std::shared_ptr<const Welcome>& welcome,
+                                        const Settings& settings);
 
   // The idle link that was used last, unless somebody waits for one.
   ServerLink* take_idle();
@@ -68,6 +73,11 @@ class Pool {
   size_t worker_;
   std::vector<ServerLink*> idle_;
   std::deque<Waiting> waiting_;
+  struct Statuses {
+    std::shared_ptr<const Welcome> welcome;
+    Settings settings;
+    std::string bytes;
+  } statuses_;  // made last
 };
 
 }  // namespace sportello::proxy

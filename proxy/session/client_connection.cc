@@ -4,7 +4,6 @@
 
 #include <cstring>
 
-#include "protocol/auth/scram.h"
 #include "protocol/error_response.h"
 #include "protocol/invariant.h"
 #include "proxy/admin/admin_session.h"
@@ -174,7 +173,7 @@ void ClientConnection::release_if_free() {
 
 void ClientConnection::note_request() {
   if (query_at_ == TimePoint()) {
-    query_at_ = Clock::now();
+    query_at_ = worker_->precise_now();
     cancel_sent_ = false;
   }
 }
@@ -185,7 +184,7 @@ void ClientConnection::use_link(ServerLink& link) {
   link_ = &link;
   link.hold(this);
   session_->take_link(link.state(), worker_->to_server());
-  transaction_at_ = Clock::now();
+  transaction_at_ = worker_->precise_now();
   count(pool_->shared().stats.server_assignments);
 }
 
@@ -237,7 +236,7 @@ void ClientConnection::note_answers(const ServerStep& step) {
     return;
   }
   PoolStats& stats = pool_->shared().stats;
-  const TimePoint now = Clock::now();
+  const TimePoint now = worker_->precise_now();
   const auto since = [&](TimePoint begin) {
     return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(now - begin).count());
   };
@@ -359,7 +358,7 @@ void ClientConnection::secret_found(const SecretLookup& found) {
 
 bool ClientConnection::startup_done() {
   cancel_key_ =
-      auth::random_bytes(startup_->protocol() >= kProtocol32 ? kCancelKeyBytes32 : kCancelKeyBytes30);
+      worker_->random_bytes(startup_->protocol() >= kProtocol32 ? kCancelKeyBytes32 : kCancelKeyBytes30);
   if (startup_->is_admin()) {
     std::string welcome = startup_->authentication_end();
     admin_ = AdminSession::open(*worker_, *this, startup_->user(), welcome);

@@ -103,6 +103,10 @@ bool may_commit(const sql::StatementFacts& facts) {
          facts.kind == StatementKind::Unknown || (facts.multi && facts.has(sql::Effect::TransactionControl));
 }
 
+StatementRef to_prove(const StatementRef& statement) {
+  return statement->proven.load(std::memory_order_relaxed) ? nullptr : statement;
+}
+
 void append_header(std::string& out, char type, size_t body_bytes) {
   std::array<char, kFrameHeaderBytes> header;
   header[0] = type;
@@ -424,7 +428,10 @@ ClientSession::Outcome ClientSession::on_parse(const Message& message, Outbox& t
     link_->unnamed_id = statement->id;
     link_->unnamed_batch = link_->statements.batch();
     forward(message,
-            {.request = Request::Parse, .name_changes = 1, .unnamed_id = statement->id, .proves = statement},
+            {.request = Request::Parse,
+             .name_changes = 1,
+             .unnamed_id = statement->id,
+             .proves = to_prove(statement)},
             to_server);
     return Outcome::Taken;
   }
@@ -513,7 +520,7 @@ void ClientSession::send_parse(const StatementRef& statement, Delivery delivery,
                         .delivery = delivery,
                         .name_changes = name_changes,
                         .statement_id = statement->id,
-                        .proves = statement};
+                        .proves = to_prove(statement)};
   if (delivery == Delivery::Forward) {
     link_->statements.add(statement->id);
   } else {

@@ -528,10 +528,7 @@ void ClientStartup::append_welcome(std::string& out, uint32_t process_id, const 
     const std::lock_guard lock(pool_->mutex);
     welcome = pool_->welcome;
   }
-  for (const auto& [name, value] : welcome->parameters) {
-    const auto tracked = find_tracked(name);
-    append_parameter_status(out, name, tracked ? settings_->tracked[static_cast<size_t>(*tracked)] : value);
-  }
+  out += worker_->pool(pool_).parameter_statuses(welcome, settings_);
   append_backend_key_data(out, process_id, cancel_key);
   append_ready_for_query(out, TransactionStatus::Idle);
 }
