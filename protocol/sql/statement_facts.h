@@ -152,8 +152,8 @@ struct FunctionCall {
   auto operator<=>(const FunctionCall&) const = default;
 };
 
-// What a comment of the text asks of the router: /* sportello: primary */, -- sportello: replica. Of several,
-// the one that stands first here.
+// What a comment of the text asks of the router (route_hint.h): /* sportello: primary */, -- sportello:
+// replica. Of several, the one that stands first here.
 enum class RouteHint : uint8_t {
   None,
   Primary,  // asked of the primary itself
