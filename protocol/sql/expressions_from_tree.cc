@@ -43,7 +43,7 @@ void ExpressionNotes::note(std::string_view name, const Value& value) {
     facts_.table_sample = true;
     const NameParts method = name_parts(member(value, "method"));
     const bool built_in = method.count == 1 || method.qualifier == "pg_catalog";
-    if (!built_in || !is_in(kSampleMethods, method.last)) unknown_operators_ = true;
+    if (!built_in || !is_in(kSampleMethods, method.last)) unknown_operator();
   }
 }
 
@@ -57,6 +57,7 @@ void ExpressionNotes::function_call(const Value& call) {
     // age(a, b) is IMMUTABLE, age(a) is from today.
     const bool immutable_overload = last == "age" && arguments.IsArray() && arguments.Size() == 2;
     if (is_known_stable(last) && !immutable_overload) stable(hangs_on_settings_alone(last));
+    if (hangs_on_catalog(last)) facts_.reads_catalog = true;
     if (hangs_on_user(last)) facts_.user_dependent = true;
   } else if (built_in && (is_known_volatile(last) ||
                           (session_effect_of_function(last) != 0 && !last.starts_with("dblink_")))) {
@@ -74,6 +75,7 @@ void ExpressionNotes::stable(bool by_settings) {
 
 void ExpressionNotes::value_function(std::string_view which) {
   stable(false);
+  if (which == "SVFOP_CURRENT_SCHEMA") facts_.reads_catalog = true;
   if (is_in(kUserFunctions, which)) facts_.user_dependent = true;
 }
 
@@ -81,14 +83,20 @@ void ExpressionNotes::type(const Value& names) {
   NameParts name = name_parts(names);
   const bool built_in = name.count == 1 || name.qualifier == "pg_catalog";
   if (built_in && is_in(kZonedTypes, name.last)) stable(true);
-  if (built_in && is_in(kCatalogTypes, name.last)) stable(false);
+  if (built_in && is_in(kCatalogTypes, name.last)) {
+    stable(false);
+    facts_.reads_catalog = true;
+  }
   if (name.qualifier != "pg_catalog")
     facts_.types.push_back({std::move(name.qualifier), std::move(name.last)});
 }
 
 void ExpressionNotes::operator_name(const Value& names) {
   const NameParts name = name_parts(names);
-  if (name.count < 2 || name.qualifier == "pg_catalog") return;
+  if (name.count > 1 && name.qualifier != "pg_catalog") unknown_operator();
+}
+
+void ExpressionNotes::unknown_operator() {
   unknown_operators_ = true;
   facts_.only_known_functions = false;
 }

@@ -20,10 +20,12 @@ class ExpressionNotes {
   // A member of some node: its name is that of a wrapped node or of the member itself.
   void note(std::string_view name, const Value& value);
 
-  // Functions or operators that may do anything.
+  // Functions, operators or sampling methods that may do anything.
   bool unknown_code() const { return unknown_calls_ || unknown_operators_; }
+  // Of these, what StatementFacts::calls does not list.
   bool unknown_operators() const { return unknown_operators_; }
 
+  // Once, when all is told.
   void finish();
 
  private:
@@ -32,6 +34,7 @@ class ExpressionNotes {
   void value_function(std::string_view which);
   void type(const Value& names);
   void operator_name(const Value& names);
+  void unknown_operator();
   void column(const Value& fields);
 
   StatementFacts& facts_;

@@ -178,7 +178,7 @@ class StatementWalk {
     facts_.writes_unknown = unlisted || unknown_code;
     facts_.unknown_by_calls_only =
         unknown_code && !notes_.unknown_operators() && !found.reads_unlisted && !unlisted;
-    facts_.reads_catalog =
+    facts_.reads_catalog |=
         std::any_of(facts_.reads.begin(), facts_.reads.end(), [](const RelationName& read) {
           return read.schema == "pg_catalog" || read.schema == "information_schema" ||
                  (read.schema.empty() && read.name.starts_with("pg_"));
@@ -408,23 +408,16 @@ class StatementWalk {
   }
 
   void function_call(const Value& call) {
-    std::string qualified;
-    std::string_view last;
-    std::string_view schema;
-    for_each_item(member(call, "funcname"), [&](const Value& part) {
-      schema = last;
-      last = text_member(member(part, "String"), "sval");
-      if (!qualified.empty()) qualified += '.';
-      qualified += last;
-    });
-    const bool built_in = (schema.empty() && qualified == last) || qualified.starts_with("pg_catalog.");
+    NameParts name = name_parts(member(call, "funcname"));
+    const std::string& last = name.last;
+    const bool built_in = name.count == 1 || name.qualifier == "pg_catalog";
     const Effects effects = session_effect_of_function(last);
     if (!built_in || !is_known_not_volatile(last)) {
       facts_.only_known_functions = false;
       if (effects == 0 && !(built_in && is_known_volatile(last))) facts_.effects |= UnknownFunction;
     }
     facts_.effects |= last == "set_config" ? set_config(call) : effects;
-    facts_.functions.push_back(std::move(qualified));
+    facts_.functions.push_back(name.qualifier.empty() ? last : name.qualifier + '.' + last);
   }
 
   // set_config(name, value, is_local)

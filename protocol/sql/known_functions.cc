@@ -482,6 +482,21 @@ constexpr std::string_view kByUser[] = {
 // clang-format on
 static_assert(std::is_sorted(std::begin(kByUser), std::end(kByUser)));
 
+// Of kStable, and not of kBySettings: those that read no catalog.
+//
+// clang-format off
+constexpr std::string_view kByOther[] = {
+    "age", "current_database", "current_setting", "current_user", "getpgusername", "inet_client_addr",
+    "inet_client_port", "inet_server_addr", "inet_server_port", "json_populate_record",
+    "json_populate_recordset", "json_to_record", "json_to_recordset", "jsonb_populate_record",
+    "jsonb_populate_recordset", "jsonb_to_record", "jsonb_to_recordset", "mxid_age", "now",
+    "pg_backend_pid", "pg_column_compression", "pg_column_size", "pg_conf_load_time", "pg_config",
+    "pg_current_snapshot", "pg_current_xact_id_if_assigned", "pg_postmaster_start_time",
+    "pg_timezone_abbrevs", "pg_timezone_names", "pg_trigger_depth", "session_user", "statement_timestamp",
+    "timetz", "transaction_timestamp", "txid_current_if_assigned", "txid_current_snapshot", "version"};
+// clang-format on
+static_assert(std::is_sorted(std::begin(kByOther), std::end(kByOther)));
+
 }  // namespace
 
 bool is_known_not_volatile(std::string_view name) {
@@ -500,6 +515,11 @@ bool is_known_stable(std::string_view name) {
 
 bool hangs_on_settings_alone(std::string_view name) {
   return std::binary_search(std::begin(kBySettings), std::end(kBySettings), name);
+}
+
+bool hangs_on_catalog(std::string_view name) {
+  return is_known_stable(name) && !hangs_on_settings_alone(name) &&
+         !std::binary_search(std::begin(kByOther), std::end(kByOther), name);
 }
 
 bool hangs_on_user(std::string_view name) {

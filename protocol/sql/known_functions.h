@@ -26,6 +26,7 @@ bool is_known_volatile(std::string_view name);
 // hangs on: the session's settings and nothing else; who asks, or his search_path.
 bool is_known_stable(std::string_view name);
 bool hangs_on_settings_alone(std::string_view name);
+bool hangs_on_catalog(std::string_view name);
 bool hangs_on_user(std::string_view name);
 
 // What calling a function of this name, in whatever schema, leaves in the session: AdvisoryLock,

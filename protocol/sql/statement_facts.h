@@ -230,7 +230,9 @@ struct StatementFacts {
   bool volatile_functions = false;  // a VOLATILE built-in: random, nextval, clock_timestamp, pg_sleep
   bool table_sample = false;        // TABLESAMPLE
   bool system_columns = false;      // ctid, xmin, xmax, cmin, cmax
-  bool reads_catalog = false;       // pg_catalog.x, information_schema.x, an unqualified pg_x
+  // pg_catalog.x, information_schema.x, an unqualified pg_x, a built-in that reads there: DDL changes the
+  // result.
+  bool reads_catalog = false;
   RouteHint hint = RouteHint::None;
 
   bool has(Effects mask) const { return (effects & mask) != 0; }
