@@ -12,8 +12,8 @@ constexpr size_t kLargestShare = 16;        // a key may take this part of the l
 
 // What a string has beside itself; a short one has it all inside.
 size_t bytes_beside(const std::string& text) {
-  static const size_t kInside = std::string().capacity();
-  return text.capacity() > kInside ? text.capacity() + 1 + kAllocationOverhead : 0;
+  static const size_t inside = std::string().capacity();
+  return text.capacity() > inside ? text.capacity() + 1 + kAllocationOverhead : 0;
 }
 
 template <typename Name>

@@ -26,7 +26,7 @@
 #include <string>
 #include <string_view>
 
-#include "protocol/sql/statement_facts.h"
+#include "protocol/sql/route_hint.h"
 
 namespace sportello::sql {
 

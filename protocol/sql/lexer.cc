@@ -4,8 +4,6 @@
 #include <array>
 #include <cstring>
 
-#include "protocol/sql/route_hint.h"
-
 namespace sportello::sql {
 namespace {
 

@@ -19,7 +19,7 @@
 #include <cstdint>
 #include <string_view>
 
-#include "protocol/sql/statement_facts.h"
+#include "protocol/sql/route_hint.h"
 
 namespace sportello::sql {
 

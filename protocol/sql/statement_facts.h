@@ -23,6 +23,8 @@
 #include <string>
 #include <vector>
 
+#include "protocol/sql/route_hint.h"
+
 namespace sportello::sql {
 
 enum class StatementKind : uint8_t {
@@ -143,22 +145,13 @@ inline constexpr Effects kLeavesDoubt = UnknownFunction | CallOrDo;
 struct RelationName {
   std::string schema;
   std::string name;
-  auto operator<=>(const RelationName&) const = default;
+  auto operator<=>(const RelationName&) const = default;  // NOLINT(modernize-use-nullptr)
 };
 
 struct FunctionCall {
   std::string schema;
   std::string name;
-  auto operator<=>(const FunctionCall&) const = default;
-};
-
-// What a comment of the text asks of the router (route_hint.h): /* sportello: primary */, -- sportello:
-// replica. Of several, the one that stands first here.
-enum class RouteHint : uint8_t {
-  None,
-  Primary,  // asked of the primary itself
-  NoCache,  // no result from memory, none kept
-  Replica,  // a replica is wished for
+  auto operator<=>(const FunctionCall&) const = default;  // NOLINT(modernize-use-nullptr)
 };
 
 struct StatementFacts {
@@ -233,7 +226,7 @@ struct StatementFacts {
   // pg_catalog.x, information_schema.x, an unqualified pg_x, a built-in that reads there: DDL changes the
   // result.
   bool reads_catalog = false;
-  RouteHint hint = RouteHint::None;
+  RouteHint hint = RouteHint::None;  // what a comment asks for
 
   bool has(Effects mask) const { return (effects & mask) != 0; }
   bool pins() const { return has(kPins); }

@@ -23,10 +23,10 @@ inline std::string_view string_of(const Value& value) {
 }
 
 inline const Value& member(const Value& object, const char* name) {
-  static const Value kNull;
-  if (!object.IsObject()) return kNull;
+  static const Value nothing;
+  if (!object.IsObject()) return nothing;
   const auto found = object.FindMember(name);
-  return found == object.MemberEnd() ? kNull : found->value;
+  return found == object.MemberEnd() ? nothing : found->value;
 }
 
 inline std::string_view text_member(const Value& object, const char* name) {
