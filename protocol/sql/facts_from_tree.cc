@@ -1,45 +1,20 @@
 #include "protocol/sql/facts_from_tree.h"
 
-#include <rapidjson/document.h>
-
 #include <algorithm>
 #include <iterator>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "protocol/sql/expressions_from_tree.h"
 #include "protocol/sql/known_functions.h"
 #include "protocol/sql/lexer.h"
 #include "protocol/sql/lexical_effects.h"
+#include "protocol/sql/relations_from_tree.h"
+#include "protocol/sql/tree.h"
 
 namespace sportello::sql {
 namespace {
-
-using rapidjson::Value;
-
-// Reading the tree. libpg_query leaves out members that are false, zero or null.
-
-std::string_view string_of(const Value& value) {
-  return value.IsString() ? std::string_view(value.GetString(), value.GetStringLength()) : std::string_view();
-}
-
-const Value& member(const Value& object, const char* name) {
-  static const Value kNull;
-  if (!object.IsObject()) return kNull;
-  const auto found = object.FindMember(name);
-  return found == object.MemberEnd() ? kNull : found->value;
-}
-
-std::string_view text_member(const Value& object, const char* name) {
-  return string_of(member(object, name));
-}
-bool flag(const Value& object, const char* name) { return member(object, name).IsTrue(); }
-
-template <typename Visit>
-void for_each_item(const Value& list, Visit visit) {
-  if (!list.IsArray()) return;
-  for (const Value& item : list.GetArray()) visit(item);
-}
 
 std::string lower(std::string_view text) {
   std::string folded(text);
@@ -177,10 +152,57 @@ class StatementWalk {
       }
     }
     if (mentions_temp_schema_ && facts_.has(IsDdl)) facts_.effects |= TempObject;
+    notes_.finish();
+    relations(relations_of(statement));
+    facts_.locks_rows = facts_.has(RowLock);
+    facts_.locks_tables |= facts_.kind == StatementKind::Lock;
+    facts_.reads_only = only_reads();
     return std::move(facts_);
   }
 
  private:
+  void relations(StatementRelations found) {
+    bool unlisted = found.writes_unlisted;
+    bool unknown_code = notes_.unknown_code();
+    facts_.reads = std::move(found.reads);
+    if (only_explained_) {  // it asks about all that it names, and runs nothing
+      append(facts_.reads, std::move(found.writes));
+      sort_once(facts_.reads);
+      unlisted = unknown_code = false;
+    } else {
+      facts_.writes = std::move(found.writes);
+      facts_.ddl_targets = std::move(found.ddl_targets);
+      facts_.cascades = found.cascades;
+    }
+    facts_.reads_unknown = found.reads_unlisted || unknown_code;
+    facts_.writes_unknown = unlisted || unknown_code;
+    facts_.unknown_by_calls_only =
+        unknown_code && !notes_.unknown_operators() && !found.reads_unlisted && !unlisted;
+    facts_.reads_catalog |=
+        std::any_of(facts_.reads.begin(), facts_.reads.end(), [](const RelationName& read) {
+          return read.schema == "pg_catalog" || read.schema == "information_schema" ||
+                 (read.schema.empty() && read.name.starts_with("pg_"));
+        });
+    names_all_ = !found.reads_unlisted && !unlisted;
+  }
+
+  bool only_reads() const {
+    switch (facts_.kind) {
+      case StatementKind::Read:
+      case StatementKind::Show:
+      case StatementKind::Prepare:
+      case StatementKind::Declare:
+      case StatementKind::Explain:
+      case StatementKind::Copy:
+        break;
+      default:
+        return false;
+    }
+    constexpr Effects kHarmless = UnknownFunction | CopyOut | SqlPrepare | HoldCursor;
+    return names_all_ && facts_.writes.empty() && (facts_.effects & ~kHarmless) == 0 &&
+           (only_explained_ || (!facts_.volatile_functions && !notes_.unknown_operators()));
+  }
+
   // What counts at any depth. The list of what is still to be seen takes the place of recursion, so that a
   // deep tree needs no stack of ours.
   void walk(const Value& statement) {
@@ -204,6 +226,7 @@ class StatementWalk {
   }
 
   void note(std::string_view name, const Value& value) {
+    notes_.note(name, value);
     if (name == "FuncCall") {
       function_call(value);
     } else if (name == "intoClause") {
@@ -339,6 +362,7 @@ class StatementWalk {
     facts_.effects |= inner.effects;
     facts_.name = inner.name;  // of EXPLAIN EXECUTE name
     if (!analyze) {
+      only_explained_ = true;
       facts_.effects &= ~(Writes | IsDdl);
       into_ = false;
       return StatementKind::Explain;
@@ -384,23 +408,16 @@ class StatementWalk {
   }
 
   void function_call(const Value& call) {
-    std::string qualified;
-    std::string_view last;
-    std::string_view schema;
-    for_each_item(member(call, "funcname"), [&](const Value& part) {
-      schema = last;
-      last = text_member(member(part, "String"), "sval");
-      if (!qualified.empty()) qualified += '.';
-      qualified += last;
-    });
-    const bool built_in = (schema.empty() && qualified == last) || qualified.starts_with("pg_catalog.");
+    NameParts name = name_parts(member(call, "funcname"));
+    const std::string& last = name.last;
+    const bool built_in = name.count == 1 || name.qualifier == "pg_catalog";
     const Effects effects = session_effect_of_function(last);
     if (!built_in || !is_known_not_volatile(last)) {
       facts_.only_known_functions = false;
       if (effects == 0 && !(built_in && is_known_volatile(last))) facts_.effects |= UnknownFunction;
     }
     facts_.effects |= last == "set_config" ? set_config(call) : effects;
-    facts_.functions.push_back(std::move(qualified));
+    facts_.functions.push_back(name.qualifier.empty() ? last : name.qualifier + '.' + last);
   }
 
   // set_config(name, value, is_local)
@@ -420,22 +437,58 @@ class StatementWalk {
   }
 
   StatementFacts facts_;
+  ExpressionNotes notes_{facts_};
+  bool only_explained_ = false;  // EXPLAIN without ANALYZE
+  bool names_all_ = false;       // nothing but functions can read or write what facts_ do not list
   bool into_ = false;
   bool mentions_temp_schema_ = false;
 };
 
 // One statement more of a text of several.
 void add(StatementFacts& all, StatementFacts one) {
+  const auto is_unknown = [](const StatementFacts& facts) {
+    return facts.reads_unknown || facts.writes_unknown;
+  };
+  all.unknown_by_calls_only = (!is_unknown(all) || all.unknown_by_calls_only) &&
+                              (!is_unknown(one) || one.unknown_by_calls_only) &&
+                              (is_unknown(all) || is_unknown(one));
+  all.stable_by_settings = (!all.stable_functions || all.stable_by_settings) &&
+                           (!one.stable_functions || one.stable_by_settings) &&
+                           (all.stable_functions || one.stable_functions);
   all.kind = StatementKind::Multi;
   all.multi = true;
   all.effects |= one.effects;
-  all.only_known_functions = all.only_known_functions && one.only_known_functions;
-  all.literal_dependent = all.literal_dependent || one.literal_dependent;
-  all.set_to_default = all.set_to_default || one.set_to_default;
+  all.only_known_functions &= one.only_known_functions;
+  all.literal_dependent |= one.literal_dependent;
+  all.set_to_default |= one.set_to_default;
   all.begin_read_only = all.chain = false;
+  all.reads_unknown |= one.reads_unknown;
+  all.writes_unknown |= one.writes_unknown;
+  all.cascades |= one.cascades;
+  all.locks_rows |= one.locks_rows;
+  all.locks_tables |= one.locks_tables;
+  all.reads_only &= one.reads_only;
+  all.stable_functions |= one.stable_functions;
+  all.user_dependent |= one.user_dependent;
+  all.volatile_functions |= one.volatile_functions;
+  all.table_sample |= one.table_sample;
+  all.system_columns |= one.system_columns;
+  all.reads_catalog |= one.reads_catalog;
   all.name.clear();
   all.set_value.clear();
-  std::move(one.functions.begin(), one.functions.end(), std::back_inserter(all.functions));
+  append(all.functions, std::move(one.functions));
+  append(all.calls, std::move(one.calls));
+  append(all.reads, std::move(one.reads));
+  append(all.writes, std::move(one.writes));
+  append(all.ddl_targets, std::move(one.ddl_targets));
+  append(all.types, std::move(one.types));
+}
+
+StatementFacts empty_facts() {
+  StatementFacts facts{.kind = StatementKind::Empty, .effects = 0, .only_known_functions = true};
+  facts.reads_unknown = facts.writes_unknown = false;
+  facts.reads_only = true;
+  return facts;
 }
 
 }  // namespace
@@ -448,7 +501,7 @@ StatementFacts facts_from_tree(char* json) {
   tree.ParseInsitu<rapidjson::kParseIterativeFlag>(json);
   if (tree.HasParseError() || !tree.IsObject()) return {};
 
-  StatementFacts facts{.kind = StatementKind::Empty, .effects = 0, .only_known_functions = true};
+  StatementFacts facts = empty_facts();
   for_each_item(member(tree, "stmts"), [&](const Value& statement) {
     StatementFacts one = StatementWalk().run(member(statement, "stmt"));
     if (facts.kind == StatementKind::Empty) {
@@ -457,8 +510,10 @@ StatementFacts facts_from_tree(char* json) {
       add(facts, std::move(one));
     }
   });
-  std::sort(facts.functions.begin(), facts.functions.end());
-  facts.functions.erase(std::unique(facts.functions.begin(), facts.functions.end()), facts.functions.end());
+  sort_once(facts.functions);
+  if (!facts.multi) return facts;
+  for (auto* names : {&facts.reads, &facts.writes, &facts.ddl_targets, &facts.types}) sort_once(*names);
+  sort_once(facts.calls);
   return facts;
 }
 

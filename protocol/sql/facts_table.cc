@@ -10,11 +10,31 @@ constexpr size_t kFirstSlots = 16;
 constexpr size_t kAllocationOverhead = 16;  // what malloc adds to a block
 constexpr size_t kLargestShare = 16;        // a key may take this part of the limit
 
-size_t bytes_of_facts(const StatementFacts& facts) {
-  size_t bytes = sizeof facts + 2 * kAllocationOverhead + facts.name.capacity() + facts.set_value.capacity() +
-                 facts.functions.capacity() * sizeof(std::string);
-  for (const std::string& function : facts.functions) bytes += function.capacity();
+// What a string has beside itself; a short one has it all inside.
+size_t bytes_beside(const std::string& text) {
+  static const size_t inside = std::string().capacity();
+  return text.capacity() > inside ? text.capacity() + 1 + kAllocationOverhead : 0;
+}
+
+template <typename Name>
+size_t bytes_beside(const std::vector<Name>& names) {
+  if (names.capacity() == 0) return 0;
+  size_t bytes = kAllocationOverhead + names.capacity() * sizeof(Name);
+  for (const Name& name : names) bytes += bytes_beside(name.schema) + bytes_beside(name.name);
   return bytes;
+}
+
+size_t bytes_beside(const std::vector<std::string>& texts) {
+  if (texts.capacity() == 0) return 0;
+  size_t bytes = kAllocationOverhead + texts.capacity() * sizeof(std::string);
+  for (const std::string& text : texts) bytes += bytes_beside(text);
+  return bytes;
+}
+
+size_t bytes_of_facts(const StatementFacts& facts) {
+  return sizeof facts + 2 * kAllocationOverhead + bytes_beside(facts.name) + bytes_beside(facts.set_value) +
+         bytes_beside(facts.functions) + bytes_beside(facts.calls) + bytes_beside(facts.reads) +
+         bytes_beside(facts.writes) + bytes_beside(facts.ddl_targets) + bytes_beside(facts.types);
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "protocol/sql/lexer.h"
+#include "protocol/sql/moment_words.h"
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -35,7 +36,7 @@ class CanonicalText {
 
 // Begin a token, so that different token streams are different bytes. No word or
 // operator holds such a byte; quoted tokens end with their own quote.
-enum Mark : char { kLiteral = 1, kWord, kExact, kSymbol };
+enum Mark : char { kLiteral = 1, kWord, kExact, kSymbol, kMoment, kHint };
 
 bool any_of(const Token& token, std::initializer_list<std::string_view> words) {
   return std::any_of(words.begin(), words.end(), [&](std::string_view word) { return token.is_word(word); });
@@ -86,11 +87,15 @@ bool is_list_literal(const Token& token) {
 
 class ShapeMeter {
  public:
-  ShapeMeter(std::string& scratch, size_t text_bytes) : canonical_(scratch, text_bytes) {}
+  ShapeMeter(std::string& scratch, size_t text_bytes, bool standard_conforming_strings)
+      : canonical_(scratch, text_bytes), standard_conforming_strings_(standard_conforming_strings) {}
 
   // Signs before numbers go first: what follows sees `-1` as the literal it is.
   void feed(const Token& token) {
     ++shape_.tokens;
+    if (token.kind == TokenKind::String || token.kind == TokenKind::DollarString) {
+      shape_.names_a_moment = shape_.names_a_moment || may_name_a_moment(token, standard_conforming_strings_);
+    }
     if (held_sign_.kind == TokenKind::Operator) {
       const Token sign = std::exchange(held_sign_, Token{});
       if (token.kind != TokenKind::Number) collapse(sign);
@@ -103,12 +108,19 @@ class ShapeMeter {
     previous_ = token;
   }
 
-  Shape finish() {
+  Shape finish(RouteHint hint) {
     if (held_sign_.kind == TokenKind::Operator) collapse(held_sign_);
     flush();
     shape_.well_formed = balanced_ && depth_ == 0;
+    const std::string_view tokens = canonical_.view();
+    shape_.fingerprint = XXH3_64bits(tokens.data(), tokens.size());
+    if (shape_.names_a_moment) canonical_.put(kMoment);
+    if (hint != RouteHint::None) {
+      canonical_.put(kHint);
+      canonical_.put(static_cast<char>(hint));
+    }
+    shape_.hint = hint;
     shape_.canonical = canonical_.view();
-    shape_.fingerprint = XXH3_64bits(shape_.canonical.data(), shape_.canonical.size());
     return shape_;
   }
 
@@ -323,6 +335,7 @@ class ShapeMeter {
   }
 
   CanonicalText canonical_;
+  bool standard_conforming_strings_;
   Shape shape_;
   std::array<char, 256> brackets_;  // those open now
   size_t depth_ = 0;
@@ -341,9 +354,9 @@ class ShapeMeter {
 
 Shape measure_shape(std::string_view text, bool standard_conforming_strings, std::string& scratch) {
   Lexer lexer(text, standard_conforming_strings);
-  ShapeMeter meter(scratch, text.size());
+  ShapeMeter meter(scratch, text.size(), standard_conforming_strings);
   for (Token token = lexer.next(); token.kind != TokenKind::End; token = lexer.next()) meter.feed(token);
-  return meter.finish();
+  return meter.finish(lexer.hint());
 }
 
 uint64_t fingerprint_of(std::string_view text, bool standard_conforming_strings) {

@@ -9,6 +9,10 @@
 //   NULL, TRUE and FALSE count as literals there, and as words everywhere else.
 // Quoted identifiers count exactly; so does the escape character of a UESCAPE, as it changes a name.
 //
+// Two things outside of this count for facts, though not for the fingerprint: a hint in a comment
+// (route_hint.h), and that a literal may name a moment relative to now (moment_words.h). They are marks at
+// the end of the canonical text, behind what is hashed; so facts are shared only by texts that agree in them.
+//
 // Facts that hang on a literal must not be shared by fingerprint (StatementFacts::literal_dependent).
 //
 // What is hashed is the canonical text: the tokens that count, each behind a mark. Who must not be fooled by
@@ -22,6 +26,8 @@
 #include <string>
 #include <string_view>
 
+#include "protocol/sql/route_hint.h"
+
 namespace sportello::sql {
 
 struct Shape {
@@ -33,7 +39,9 @@ struct Shape {
   // of the tree's depth.
   uint32_t deepening = 0;
   std::string_view canonical;  // in the caller's scratch: good until that is used again
-  bool well_formed = false;    // the lexer met no error, and brackets are closed as they were opened
+  RouteHint hint = RouteHint::None;
+  bool names_a_moment = false;  // a literal may be 'now', 'today' or the like
+  bool well_formed = false;     // the lexer met no error, and brackets are closed as they were opened
 };
 
 Shape measure_shape(std::string_view text, bool standard_conforming_strings, std::string& scratch);

@@ -372,6 +372,131 @@ constexpr std::string_view kVolatile[] = {
 // clang-format on
 static_assert(std::is_sorted(std::begin(kVolatile), std::end(kVolatile)));
 
+// Those of kNotVolatile that have a STABLE overload: the query above, with `WHERE ... AND provolatile = 's'`
+// in the place of its HAVING.
+//
+// clang-format off
+constexpr std::string_view kStable[] = {
+    "aclexplode", "age", "anytextcat", "array_to_json", "array_to_string", "bpcharsend",
+    "col_description", "concat", "concat_ws", "convert", "convert_from", "convert_to", "current_database",
+    "current_schema", "current_schemas", "current_setting", "current_user", "date",
+    "date_cmp_timestamptz", "date_eq_timestamptz", "date_ge_timestamptz", "date_gt_timestamptz",
+    "date_le_timestamptz", "date_lt_timestamptz", "date_ne_timestamptz", "date_part", "date_trunc",
+    "enum_first", "enum_last", "enum_range", "extract", "fmgr_c_validator", "fmgr_internal_validator",
+    "fmgr_sql_validator", "format", "format_type", "generate_series", "get_current_ts_config",
+    "getdatabaseencoding", "getpgusername", "has_any_column_privilege", "has_column_privilege",
+    "has_database_privilege", "has_foreign_data_wrapper_privilege", "has_function_privilege",
+    "has_language_privilege", "has_parameter_privilege", "has_schema_privilege", "has_sequence_privilege",
+    "has_server_privilege", "has_table_privilege", "has_tablespace_privilege", "has_type_privilege",
+    "in_range", "inet_client_addr", "inet_client_port", "inet_server_addr", "inet_server_port",
+    "interval_pl_timestamptz", "json_agg", "json_build_array", "json_build_object", "json_object_agg",
+    "json_populate_record", "json_populate_recordset", "json_to_record", "json_to_recordset",
+    "json_to_tsvector", "jsonb_agg", "jsonb_build_array", "jsonb_build_object", "jsonb_path_exists_tz",
+    "jsonb_path_match_tz", "jsonb_path_query_array_tz", "jsonb_path_query_first_tz",
+    "jsonb_path_query_tz", "jsonb_populate_record", "jsonb_populate_recordset", "jsonb_to_record",
+    "jsonb_to_recordset", "jsonb_to_tsvector", "length", "make_timestamptz", "money", "mxid_age",
+    "namesend", "now", "numeric", "obj_description", "oidvectortypes", "overlaps",
+    "pg_available_extension_versions", "pg_available_extensions", "pg_backend_pid", "pg_char_to_encoding",
+    "pg_client_encoding", "pg_collation_for", "pg_collation_is_visible", "pg_column_compression",
+    "pg_column_is_updatable", "pg_column_size", "pg_conf_load_time", "pg_config",
+    "pg_conversion_is_visible", "pg_current_snapshot", "pg_current_xact_id_if_assigned", "pg_cursor",
+    "pg_describe_object", "pg_encoding_to_char", "pg_extension_update_paths", "pg_filenode_relation",
+    "pg_function_is_visible", "pg_get_catalog_foreign_keys", "pg_get_constraintdef", "pg_get_expr",
+    "pg_get_function_arg_default", "pg_get_function_arguments", "pg_get_function_identity_arguments",
+    "pg_get_function_result", "pg_get_function_sqlbody", "pg_get_functiondef", "pg_get_indexdef",
+    "pg_get_keywords", "pg_get_object_address", "pg_get_partition_constraintdef", "pg_get_partkeydef",
+    "pg_get_publication_tables", "pg_get_replica_identity_index", "pg_get_replication_slots",
+    "pg_get_ruledef", "pg_get_serial_sequence", "pg_get_statisticsobjdef",
+    "pg_get_statisticsobjdef_columns", "pg_get_statisticsobjdef_expressions", "pg_get_triggerdef",
+    "pg_get_userbyid", "pg_get_viewdef", "pg_has_role", "pg_identify_object",
+    "pg_identify_object_as_address", "pg_index_column_has_property", "pg_index_has_property",
+    "pg_indexam_has_property", "pg_is_other_temp_schema", "pg_listening_channels", "pg_mcv_list_items",
+    "pg_my_temp_schema", "pg_opclass_is_visible", "pg_operator_is_visible", "pg_opfamily_is_visible",
+    "pg_options_to_table", "pg_postmaster_start_time", "pg_prepared_statement", "pg_relation_filenode",
+    "pg_relation_filepath", "pg_relation_is_publishable", "pg_relation_is_updatable",
+    "pg_replication_origin_oid", "pg_sequence_parameters", "pg_settings_get_flags",
+    "pg_show_all_settings", "pg_statistics_obj_is_visible", "pg_table_is_visible",
+    "pg_tablespace_databases", "pg_tablespace_location", "pg_timezone_abbrevs", "pg_timezone_names",
+    "pg_trigger_depth", "pg_ts_config_is_visible", "pg_ts_dict_is_visible", "pg_ts_parser_is_visible",
+    "pg_ts_template_is_visible", "pg_type_is_visible", "pg_typeof", "phraseto_tsquery", "plainto_tsquery",
+    "quote_literal", "quote_nullable", "regclass", "row_security_active", "row_to_json", "session_user",
+    "shobj_description", "statement_timestamp", "textanycat", "textsend", "time", "timestamp",
+    "timestamp_cmp_timestamptz", "timestamp_eq_timestamptz", "timestamp_ge_timestamptz",
+    "timestamp_gt_timestamptz", "timestamp_le_timestamptz", "timestamp_lt_timestamptz",
+    "timestamp_ne_timestamptz", "timestamptz", "timestamptz_cmp_date", "timestamptz_cmp_timestamp",
+    "timestamptz_eq_date", "timestamptz_eq_timestamp", "timestamptz_ge_date", "timestamptz_ge_timestamp",
+    "timestamptz_gt_date", "timestamptz_gt_timestamp", "timestamptz_le_date", "timestamptz_le_timestamp",
+    "timestamptz_lt_date", "timestamptz_lt_timestamp", "timestamptz_mi_interval", "timestamptz_ne_date",
+    "timestamptz_ne_timestamp", "timestamptz_pl_interval", "timetz", "timezone", "to_char", "to_date",
+    "to_json", "to_jsonb", "to_number", "to_regclass", "to_regcollation", "to_regnamespace", "to_regoper",
+    "to_regoperator", "to_regproc", "to_regprocedure", "to_regrole", "to_regtype", "to_timestamp",
+    "to_tsquery", "to_tsvector", "transaction_timestamp", "ts_debug", "ts_headline", "ts_match_tq",
+    "ts_match_tt", "ts_parse", "ts_token_type", "txid_current_if_assigned", "txid_current_snapshot",
+    "varcharsend", "version", "websearch_to_tsquery", "xml", "xml_is_well_formed"};
+// clang-format on
+static_assert(std::is_sorted(std::begin(kStable), std::end(kStable)));
+
+// Of kStable: those whose answer can change with nothing but TimeZone, DateStyle, IntervalStyle, the lc_ and
+// encoding settings, default_text_search_config, xmloption. (timezone() of a time with time zone asks the
+// clock too, for whether it is summer: nobody stores such a type.)
+//
+// clang-format off
+constexpr std::string_view kBySettings[] = {
+    "anytextcat", "array_to_json", "array_to_string", "concat", "concat_ws", "convert", "convert_from",
+    "convert_to", "date", "date_cmp_timestamptz", "date_eq_timestamptz", "date_ge_timestamptz",
+    "date_gt_timestamptz", "date_le_timestamptz", "date_lt_timestamptz", "date_ne_timestamptz",
+    "date_part", "date_trunc", "extract", "format", "generate_series", "getdatabaseencoding", "in_range",
+    "interval_pl_timestamptz", "json_agg", "json_build_array", "json_build_object", "json_object_agg",
+    "json_to_tsvector", "jsonb_agg", "jsonb_build_array", "jsonb_build_object", "jsonb_path_exists_tz",
+    "jsonb_path_match_tz", "jsonb_path_query_array_tz", "jsonb_path_query_first_tz",
+    "jsonb_path_query_tz", "jsonb_to_tsvector", "length", "make_timestamptz", "money", "numeric",
+    "overlaps", "pg_client_encoding", "phraseto_tsquery", "plainto_tsquery", "quote_literal",
+    "quote_nullable", "row_to_json", "textanycat", "time", "timestamp", "timestamp_cmp_timestamptz",
+    "timestamp_eq_timestamptz", "timestamp_ge_timestamptz", "timestamp_gt_timestamptz",
+    "timestamp_le_timestamptz", "timestamp_lt_timestamptz", "timestamp_ne_timestamptz", "timestamptz",
+    "timestamptz_cmp_date", "timestamptz_cmp_timestamp", "timestamptz_eq_date",
+    "timestamptz_eq_timestamp", "timestamptz_ge_date", "timestamptz_ge_timestamp", "timestamptz_gt_date",
+    "timestamptz_gt_timestamp", "timestamptz_le_date", "timestamptz_le_timestamp", "timestamptz_lt_date",
+    "timestamptz_lt_timestamp", "timestamptz_mi_interval", "timestamptz_ne_date",
+    "timestamptz_ne_timestamp", "timestamptz_pl_interval", "timezone", "to_char", "to_date", "to_json",
+    "to_jsonb", "to_number", "to_timestamp", "to_tsquery", "to_tsvector", "ts_headline", "ts_match_tq",
+    "ts_match_tt", "websearch_to_tsquery", "xml", "xml_is_well_formed"};
+// clang-format on
+static_assert(std::is_sorted(std::begin(kBySettings), std::end(kBySettings)));
+
+// Of kStable: those that answer by the user who asks, or by where names lead for him.
+//
+// clang-format off
+constexpr std::string_view kByUser[] = {
+    "current_schema", "current_schemas", "current_setting", "current_user", "getpgusername",
+    "has_any_column_privilege", "has_column_privilege", "has_database_privilege",
+    "has_foreign_data_wrapper_privilege", "has_function_privilege", "has_language_privilege",
+    "has_parameter_privilege", "has_schema_privilege", "has_sequence_privilege", "has_server_privilege",
+    "has_table_privilege", "has_tablespace_privilege", "has_type_privilege", "pg_collation_is_visible",
+    "pg_conversion_is_visible", "pg_function_is_visible", "pg_has_role", "pg_opclass_is_visible",
+    "pg_operator_is_visible", "pg_opfamily_is_visible", "pg_statistics_obj_is_visible",
+    "pg_table_is_visible", "pg_ts_config_is_visible", "pg_ts_dict_is_visible", "pg_ts_parser_is_visible",
+    "pg_ts_template_is_visible", "pg_type_is_visible", "row_security_active", "session_user",
+    "to_regclass", "to_regcollation", "to_regnamespace", "to_regoper", "to_regoperator", "to_regproc",
+    "to_regprocedure", "to_regrole", "to_regtype"};
+// clang-format on
+static_assert(std::is_sorted(std::begin(kByUser), std::end(kByUser)));
+
+// Of kStable, and not of kBySettings: those that read no catalog.
+//
+// clang-format off
+constexpr std::string_view kByOther[] = {
+    "age", "current_database", "current_setting", "current_user", "getpgusername", "inet_client_addr",
+    "inet_client_port", "inet_server_addr", "inet_server_port", "json_populate_record",
+    "json_populate_recordset", "json_to_record", "json_to_recordset", "jsonb_populate_record",
+    "jsonb_populate_recordset", "jsonb_to_record", "jsonb_to_recordset", "mxid_age", "now",
+    "pg_backend_pid", "pg_column_compression", "pg_column_size", "pg_conf_load_time", "pg_config",
+    "pg_current_snapshot", "pg_current_xact_id_if_assigned", "pg_postmaster_start_time",
+    "pg_timezone_abbrevs", "pg_timezone_names", "pg_trigger_depth", "session_user", "statement_timestamp",
+    "timetz", "transaction_timestamp", "txid_current_if_assigned", "txid_current_snapshot", "version"};
+// clang-format on
+static_assert(std::is_sorted(std::begin(kByOther), std::end(kByOther)));
+
 }  // namespace
 
 bool is_known_not_volatile(std::string_view name) {
@@ -379,7 +504,26 @@ bool is_known_not_volatile(std::string_view name) {
 }
 
 bool is_known_volatile(std::string_view name) {
+  // Declared STABLE, but they make the transaction one that writes.
+  if (name == "txid_current" || name == "pg_current_xact_id") return true;
   return std::binary_search(std::begin(kVolatile), std::end(kVolatile), name);
+}
+
+bool is_known_stable(std::string_view name) {
+  return std::binary_search(std::begin(kStable), std::end(kStable), name);
+}
+
+bool hangs_on_settings_alone(std::string_view name) {
+  return std::binary_search(std::begin(kBySettings), std::end(kBySettings), name);
+}
+
+bool hangs_on_catalog(std::string_view name) {
+  return is_known_stable(name) && !hangs_on_settings_alone(name) &&
+         !std::binary_search(std::begin(kByOther), std::end(kByOther), name);
+}
+
+bool hangs_on_user(std::string_view name) {
+  return std::binary_search(std::begin(kByUser), std::end(kByUser), name);
 }
 
 Effects session_effect_of_function(std::string_view name) {

@@ -22,6 +22,13 @@ bool is_known_not_volatile(std::string_view name);
 // Has an effect or another answer each time (nextval, random, pg_notify), but none that stays in the session.
 bool is_known_volatile(std::string_view name);
 
+// Not VOLATILE, but an overload is STABLE: the answer may change between two statements. Of these, what it
+// hangs on: the session's settings and nothing else; who asks, or his search_path.
+bool is_known_stable(std::string_view name);
+bool hangs_on_settings_alone(std::string_view name);
+bool hangs_on_catalog(std::string_view name);
+bool hangs_on_user(std::string_view name);
+
 // What calling a function of this name, in whatever schema, leaves in the session: AdvisoryLock,
 // SequenceState, TempObject, SessionFunction, SetOther (set_config, unless its arguments say better), or 0.
 Effects session_effect_of_function(std::string_view name);

@@ -86,7 +86,9 @@ bool Lexer::skip_space() {
   for (;;) {
     here_ = skip_class(here_, end_, kSpace);
     if (peek(0) == '-' && peek(1) == '-') {
+      const char* inside = here_ + 2;
       here_ = skip_line(here_, end_);
+      comment(inside, here_);
     } else if (peek(0) == '/' && peek(1) == '*') {
       if (!skip_block_comment()) return false;
     } else {
@@ -96,6 +98,7 @@ bool Lexer::skip_space() {
 }
 
 bool Lexer::skip_block_comment() {
+  const char* inside = here_ + 2;
   size_t depth = 0;
   while (here_ < end_) {
     if (peek(0) == '/' && peek(1) == '*') {
@@ -103,7 +106,9 @@ bool Lexer::skip_block_comment() {
       here_ += 2;
     } else if (peek(0) == '*' && peek(1) == '/') {
       here_ += 2;
-      if (--depth == 0) return true;
+      if (--depth > 0) continue;
+      comment(inside, here_ - 2);
+      return true;
     } else if (*here_ == '\0') {
       return false;
     } else {
@@ -111,6 +116,11 @@ bool Lexer::skip_block_comment() {
     }
   }
   return false;
+}
+
+void Lexer::comment(const char* begin, const char* end) {
+  const RouteHint hint = hint_in_comment(std::string_view(begin, static_cast<size_t>(end - begin)));
+  if (hint != RouteHint::None) hint_ = stronger(hint_, hint);
 }
 
 // E'', B'', X'', N'', U&'' and U&"" look like words until their quote.

@@ -19,6 +19,8 @@
 #include <cstdint>
 #include <string_view>
 
+#include "protocol/sql/route_hint.h"
+
 namespace sportello::sql {
 
 enum class TokenKind : uint8_t {
@@ -64,9 +66,13 @@ class Lexer {
   // Where the next token will be looked for: bytes from the text's start.
   size_t position() const { return static_cast<size_t>(here_ - begin_); }
 
+  // The hint of the comments that were passed by so far.
+  RouteHint hint() const { return hint_; }
+
  private:
   bool skip_space();  // false: a comment has no end
   bool skip_block_comment();
+  void comment(const char* begin, const char* end);
   Token prefixed_or_word();
   Token word(const char* start);
   enum class Quotes : uint8_t {
@@ -88,6 +94,7 @@ class Lexer {
   const char* here_;
   const char* end_;
   bool standard_conforming_strings_;
+  RouteHint hint_ = RouteHint::None;
 };
 
 // ASCII lower case of one byte; others stay. PostgreSQL folds keywords and, in UTF-8, identifiers so.

@@ -1,20 +1,29 @@
-// What analysis says of one statement text: its kind, what it does to the session, which functions it calls.
+// What analysis says of one statement text: its kind, what it does to the session, which relations it reads
+// and writes, which functions it calls.
 //
 // Made by StatementParser (statement_parser.h), kept by FactsCache (facts_cache.h), and immutable from then
 // on, so one object is shared between threads as shared_ptr<const StatementFacts>. Facts describe the text
 // alone: no catalog, no search_path, no session. They never claim success: a SET that fails did not happen,
 // so who acts on an effect waits for the server's CommandComplete (and follows ROLLBACK).
 //
-// The default answer is the safe one: kind Unknown, effect Unknown, primary, not replayable.
+// The default answer is the safe one: kind Unknown, effect Unknown, may read and write any table, primary,
+// not replayable.
 //
-// What facts cannot see, and what a caller must therefore not conclude from them: what a user-defined
-// function, operator, cast, view, rule or trigger does. Calls of functions that are not in our list are
-// marked UnknownFunction; a catalog (names -> OIDs, volatility, views) answers the rest later.
+// What facts cannot see, and what a caller must therefore not conclude from them:
+// - What lies behind a name: views, partitions, cascades, triggers, rules, and what a user-defined function,
+//   operator, cast, type or domain does. Calls of functions that are not in our list are marked
+//   UnknownFunction; a catalog (names -> OIDs, volatility, views) answers the rest.
+// - `t.f` may be the function f(t) if t has no column of that name. It is in `functions` for nobody.
+// - What a cursor's query does is said by its DECLARE (or the statement that was bound), not by its FETCH.
+// - Values that are not in the text: a parameter or a column may hold the string 'now'.
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <string>
 #include <vector>
+
+#include "protocol/sql/route_hint.h"
 
 namespace sportello::sql {
 
@@ -132,6 +141,19 @@ inline constexpr Effects kPins = SetOther | SetRole | SetSessionAuthorization | 
 // link wants cleaning (at least RESET ALL) before another session gets it, if the operator asks for that.
 inline constexpr Effects kLeavesDoubt = UnknownFunction | CallOrDo;
 
+// A name as the text has it, folded as PostgreSQL does. An empty schema: search_path decides.
+struct RelationName {
+  std::string schema;
+  std::string name;
+  auto operator<=>(const RelationName&) const = default;  // NOLINT(modernize-use-nullptr)
+};
+
+struct FunctionCall {
+  std::string schema;
+  std::string name;
+  auto operator<=>(const FunctionCall&) const = default;  // NOLINT(modernize-use-nullptr)
+};
+
 struct StatementFacts {
   StatementKind kind = StatementKind::Unknown;
   Effects effects = Effect::Unknown;
@@ -151,11 +173,60 @@ struct StatementFacts {
 
   // Names of functions called, folded as PostgreSQL does, "schema.name" if qualified; sorted, each once.
   std::vector<std::string> functions;
+  // The same calls in parts. A name of three parts has its first two in `schema`.
+  std::vector<FunctionCall> calls;
   // The identifier that the statement acts on, folded as PostgreSQL does: statement name of Prepare, Execute,
   // Deallocate; channel of Listen, Unlisten, Notify; savepoint; cursor; parameter of Set and Show (lower
   // case, "timezone", "client_encoding"). Empty for ALL and *.
   std::string name;
   std::string set_value;  // Set: the new value as text, lists joined by ", "
+
+  // Relations, each list sorted and each name once; CTEs are not among them. Of PREPARE, DECLARE, EXPLAIN and
+  // COPY (query) they are those of the statement inside; of a Multi, those of all.
+  //
+  // Named where rows are read: FROM, JOIN, USING, subqueries, TABLE, the source of a COPY; also the targets
+  // of UPDATE, DELETE, MERGE, INSERT ... ON CONFLICT and REFRESH. Of EXPLAIN: all that it names.
+  std::vector<RelationName> reads;
+  // Targets of INSERT, UPDATE, DELETE, MERGE, COPY FROM, TRUNCATE, REFRESH, SELECT INTO; and all of
+  // ddl_targets.
+  std::vector<RelationName> writes;
+  // Relations whose definition may change: those that a CREATE, ALTER, DROP or GRANT names outside of a query
+  // (a foreign key's other side, a parent), and of a rename the old name and the new one.
+  std::vector<RelationName> ddl_targets;
+  // Types named (casts, column lists), less those written pg_catalog.x or with a word of the grammar (int):
+  // casting calls their functions.
+  std::vector<RelationName> types;
+
+  // It may read relations that are not in `reads`: it calls a function that we do not know, EXECUTE, CALL,
+  // DO.
+  bool reads_unknown = true;
+  // It may write relations that are not in `writes`: the same, and COPY with a file or program, LOAD,
+  // COMMIT PREPARED, DDL of other things than relations.
+  bool writes_unknown = true;
+  // Of the two above: only because of `functions`. Who knows these can do better.
+  bool unknown_by_calls_only = false;
+  bool cascades = false;      // TRUNCATE ... CASCADE, DROP ... CASCADE: `writes` is not all of it
+  bool locks_rows = false;    // FOR UPDATE, FOR SHARE, ... anywhere
+  bool locks_tables = false;  // LOCK, advisory locks of all kinds
+  // Says the grammar: run, it writes nothing and locks nothing, leaves nothing in the session but a cursor or
+  // a prepared statement, and calls no VOLATILE built-in. What functions not known to us
+  // (only_known_functions is false then) do is not in it. Kinds Empty, Read, Show, Prepare, Declare, Explain
+  // and Copy only.
+  bool reads_only = false;
+  // The result can change though no table does, with time, user, settings, session or catalog: a STABLE
+  // built-in, CURRENT_DATE and its like, 'now' or 'today' as a literal, a cast to timestamptz, timetz,
+  // regclass and its like.
+  bool stable_functions = false;
+  // Of stable_functions: all of it hangs on the session's settings alone (to_char, date_trunc, json_agg).
+  bool stable_by_settings = false;
+  bool user_dependent = false;      // on who asks or on search_path: CURRENT_USER, has_table_privilege, ...
+  bool volatile_functions = false;  // a VOLATILE built-in: random, nextval, clock_timestamp, pg_sleep
+  bool table_sample = false;        // TABLESAMPLE
+  bool system_columns = false;      // ctid, xmin, xmax, cmin, cmax
+  // pg_catalog.x, information_schema.x, an unqualified pg_x, a built-in that reads there: DDL changes the
+  // result.
+  bool reads_catalog = false;
+  RouteHint hint = RouteHint::None;  // what a comment asks for
 
   bool has(Effects mask) const { return (effects & mask) != 0; }
   bool pins() const { return has(kPins); }

@@ -86,6 +86,11 @@ StatementFacts parse_statement(std::string_view text, const Shape& shape, bool s
         !ran || parse.refused ? by_words_alone(text, standard_conforming_strings) : std::move(parse.facts);
   }
   facts.fingerprint = shape.fingerprint;
+  facts.hint = shape.hint;
+  if (shape.names_a_moment) {
+    facts.stable_functions = true;
+    facts.stable_by_settings = false;
+  }
   return facts;
 }
 

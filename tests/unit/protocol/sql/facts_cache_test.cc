@@ -114,6 +114,35 @@ TEST(FactsCache, KeepsATextFromItsSecondTimeOn) {
   EXPECT_EQ(cache.counters().text_hits, hits + 1);
 }
 
+TEST(FactsCache, DoesNotLendAMomentToAPlainLiteral) {  // S51
+  ShapeCache shapes;
+  FactsCache cache(shapes, 1);
+  EXPECT_FALSE(cache.look_up("select a from t where ts < '2020-01-01'")->stable_functions);
+  EXPECT_TRUE(cache.look_up("select a from t where ts < 'now'")->stable_functions);
+  EXPECT_FALSE(cache.look_up("select a from t where ts < '2021-01-01'")->stable_functions);
+  EXPECT_TRUE(cache.look_up("select a from t where ts in ('2020-01-01', 'Today')")->stable_functions);
+  EXPECT_FALSE(cache.look_up("select a from t where ts in ('2020-01-01')")->stable_functions);
+}
+
+TEST(FactsTable, CountsTheNamesThatFactsHold) {
+  StatementFacts facts;
+  const auto bytes = [](StatementFacts with) {
+    FactsTable table(1024 * 1024);
+    table.insert("x", 1, std::make_shared<const StatementFacts>(std::move(with)));
+    return table.bytes();
+  };
+  const size_t bare = bytes(facts);
+  const std::string longish(100, 'a');
+  for (auto* names : {&facts.reads, &facts.writes, &facts.ddl_targets, &facts.types}) {
+    const size_t before = bytes(facts);
+    names->push_back({longish, longish});
+    EXPECT_GE(bytes(facts), before + sizeof(RelationName) + 200);
+  }
+  facts.calls.push_back({longish, longish});
+  facts.functions.push_back(longish);
+  EXPECT_GE(bytes(facts), bare + 5 * (sizeof(RelationName) + 200) + sizeof(std::string) + 100);
+}
+
 // S56: two keys of one hash are two keys.
 TEST(FactsTable, ComparesKeysNotHashes) {
   FactsTable table(64 * 1024);

@@ -145,6 +145,8 @@ INSTANTIATE_TEST_SUITE_P(
         Expectation{"reset all", Kind::Set, ResetAll},
         Expectation{"show TimeZone", Kind::Show, 0, "timezone"},
         Expectation{"show all", Kind::Show, 0, "all"},
+        Expectation{"SHOW Sportello.Floor", Kind::Show, 0, "sportello.floor"},
+        Expectation{"set sportello.floor = '0/1234'", Kind::Set, SetOther, "sportello.floor"},
         Expectation{"update pg_catalog.pg_settings set setting = 'x' where name = 'a.b'", Kind::Write,
                     SetOther | Writes},
         Expectation{"with a as (update pg_settings set setting = 'x' returning 1) select 1 from a",
@@ -275,6 +277,9 @@ TEST(StatementParser, ListsFunctionsFoldedSortedAndOnce) {
   const StatementFacts facts = facts_of(
       "select Lower(a), app.F(1), \"G\"(), lower(b), count(*) from unnest(x) order by coalesce(h(), 1)");
   EXPECT_THAT(facts.functions, ElementsAre("G", "app.f", "count", "h", "lower", "unnest"));
+  EXPECT_THAT(facts.calls,
+              ElementsAre(FunctionCall{"", "G"}, FunctionCall{"", "count"}, FunctionCall{"", "h"},
+                          FunctionCall{"", "lower"}, FunctionCall{"", "unnest"}, FunctionCall{"app", "f"}));
   EXPECT_THAT(facts_of("select a + 1, current_date, coalesce(a, 1)").functions, IsEmpty());
 }
 
@@ -289,6 +294,36 @@ TEST(StatementParser, KnowsBuiltInsOnlyUnqualifiedOrInPgCatalog) {
   EXPECT_FALSE(facts_of("select query_to_xml('delete from t', true, true, '')").only_known_functions);
   EXPECT_TRUE(facts_of("select query_to_xml('delete from t', true, true, '')").has(UnknownFunction));
   EXPECT_FALSE(facts_of("select random()").has(UnknownFunction));
+}
+
+TEST(StatementParser, MakesNamesAsPostgresqlFoldsThem) {
+  EXPECT_THAT(facts_of("select * from Public.\"T.x\", \"S\".T, U&\"\\0061b\"").reads,
+              ElementsAre(RelationName{"", "ab"}, RelationName{"S", "t"}, RelationName{"public", "T.x"}));
+  EXPECT_THAT(facts_of("select * from " + std::string(80, 'A')).reads,
+              ElementsAre(RelationName{"", std::string(63, 'a')}));
+}
+
+TEST(StatementParser, KnowsThatItDoesNotKnow) {
+  for (const StatementFacts& facts :
+       {unknown_facts(), StatementFacts{}, facts_of("frobnicate"),
+        facts_of("select * from t where a in (" + repeat("1,", 50000) + "1)")}) {
+    EXPECT_TRUE(facts.reads_unknown && facts.writes_unknown);
+    EXPECT_FALSE(facts.unknown_by_calls_only);
+    EXPECT_FALSE(facts.reads_only);
+  }
+}
+
+// As many CTEs and names as the guard lets through: no stack, no long wait.
+TEST(StatementParser, FindsItsWayThroughManyScopes) {
+  std::string chain = "with c0 as (select * from t)";
+  for (int i = 1; i < 900; ++i) {
+    chain += ", c" + std::to_string(i) + " as (select * from c" + std::to_string(i - 1) + ")";
+  }
+  EXPECT_THAT(facts_of(chain + " select * from c899, c0, u").reads,
+              ElementsAre(RelationName{"", "t"}, RelationName{"", "u"}));
+  std::string nested = "select * from t";
+  for (int i = 0; i < 120; ++i) nested = "with t as (" + nested + ") select * from t";
+  EXPECT_THAT(facts_of(nested).reads, ElementsAre(RelationName{"", "t"}));
 }
 
 TEST(StatementParser, LetsOnlyPlainReadsBeReplayed) {
