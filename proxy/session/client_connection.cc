@@ -221,6 +221,7 @@ void ClientConnection::link_granted(ServerLink& link) {
 }
 
 ServerLink* ClientConnection::release_link() {
+  query_at_ = TimePoint();
   ServerLink* link = link_;
   const bool session_mode = pool_->settings().mode == conf::PoolMode::Session;
   if (session_) {
