@@ -164,7 +164,10 @@ ServerLink* Worker::get_link(Pool& pool, ClientConnection& client) {
   return nullptr;
 }
 
-void Worker::stop_waiting(Pool& pool, ClientConnection& client) { pool.stop_waiting(&client); }
+void Worker::stop_waiting(Pool& pool, ClientConnection& client) {
+  pool.stop_waiting(&client);
+  replication_links_.forget(client);
+}
 
 // Matches idle links with waiting clients, here and elsewhere; opens links for those who are left.
 void Worker::serve(const std::shared_ptr<PoolRuntime>& shared) {
@@ -198,6 +201,76 @@ void Worker::serve(const std::shared_ptr<PoolRuntime>& shared) {
   }
 }
 
+// At the limit of its database or user, which other pools share: one of theirs makes room.
+void Worker::evict_elsewhere(Pool& pool) {
+  const PoolSettings& settings = pool.settings();
+  DatabaseRuntime* database = pool.shared().database.get();
+  UserRuntime* user = pool.shared().user.get();
+  if (pool.shared().links.used() < settings.pool_size &&
+      ((settings.max_db_connections > 0 && database->links.used() >= settings.max_db_connections) ||
+       (settings.max_user_connections > 0 && user->links.used() >= settings.max_user_connections))) {
+    const bool by_database =
+        settings.max_db_connections > 0 && database->links.used() >= settings.max_db_connections;
+    group_->post_evict(by_database ? database : nullptr, by_database ? nullptr : user);
+  }
+}
+
+// ---- replication ----
+
+void Worker::open_replication_link(Pool& pool, ClientConnection& client) {
+  auto link = std::make_unique<ServerLink>(*this, pool);
+  ServerLink& opened = *link;
+  links_.push_back(std::move(link));
+  ReplicationRequest request = client.opens_replication_link(opened);
+  opened.open_for_replication(now(), &client, std::move(request));
+}
+
+void Worker::replication_link_failed(ServerLink& link, const Error& error) {
+  ClientConnection* client = link.client();
+  const bool was_ready = link.was_ready;
+  PoolRuntime& shared = link.pool().shared();
+  if (!was_ready) {
+    count(shared.stats.link_failures);
+    log_limited("link", "login to server for replication failed: database \"{}\", user \"{}\": {}",
+                shared.database->name, shared.user->name, error.message);
+    if (is_unavailable(error)) {
+      const std::lock_guard lock(shared.mutex);
+      shared.last_failure = Error{sqlstate::kCannotConnectNow, error.message, error.detail, error.hint};
+    } else {
+      shared.replication_retry_at.store((now() + ReplicationLinks::kRefusedPause).time_since_epoch().count());
+    }
+  }
+  link.detach_client();
+  close_link(link);
+  if (client == nullptr) {
+    return;
+  }
+  if (was_ready || !is_unavailable(error)) {
+    client->replication_link_lost(error);
+  } else {
+    client->replication_link_delayed(now() + kRetryLeast +
+                                     std::chrono::milliseconds(rand() % kRetrySpreadMs));
+  }
+}
+
+void Worker::make_room(Pool& pool) {
+  const std::shared_ptr<PoolRuntime> shared = pool.shared_ref();
+  if (!pool.idle().empty()) {
+    close_link(*pool.idle().front());
+  } else if (const auto other = shared->worker_with_idle(index_)) {
+    group_->post_yield(*other, shared);
+  } else {
+    evict_elsewhere(pool);
+  }
+}
+
+void Worker::yield_slot(const std::shared_ptr<PoolRuntime>& shared) {
+  Pool& full = pool(shared);
+  if (shared->slots_wanted.load() > 0 && full.is_at_limit() && !full.idle().empty()) {
+    close_link(*full.idle().front());
+  }
+}
+
 void Worker::open_links(Pool& pool, bool to_minimum) {
   if (draining_ && clients_.empty()) {
     return;
@@ -205,16 +278,7 @@ void Worker::open_links(Pool& pool, bool to_minimum) {
   for (;;) {
     const Pool::Opening opening = pool.take_slot(now(), to_minimum);
     if (opening == Pool::Opening::AtLimit && !pool.waiting().empty()) {
-      const PoolSettings& settings = pool.settings();
-      DatabaseRuntime* database = pool.shared().database.get();
-      UserRuntime* user = pool.shared().user.get();
-      if (pool.shared().links.used() < settings.pool_size &&
-          ((settings.max_db_connections > 0 && database->links.used() >= settings.max_db_connections) ||
-           (settings.max_user_connections > 0 && user->links.used() >= settings.max_user_connections))) {
-        const bool by_database =
-            settings.max_db_connections > 0 && database->links.used() >= settings.max_db_connections;
-        group_->post_evict(by_database ? database : nullptr, by_database ? nullptr : user);
-      }
+      evict_elsewhere(pool);
     }
     if (opening != Pool::Opening::Granted) {
       return;
@@ -254,7 +318,8 @@ void Worker::put_back(ServerLink& link) {
   const PoolSettings& settings = its_pool.settings();
   const bool too_old =
       settings.server_lifetime.count() > 0 && now() - link.opened_at() >= settings.server_lifetime;
-  if (link.close_when_free || too_old || link.generation() != its_pool.shared().generation.load()) {
+  const bool yields = its_pool.shared().slots_wanted.load() > 0 && its_pool.is_at_limit();
+  if (link.close_when_free || too_old || yields || link.generation() != its_pool.shared().generation.load()) {
     close_link(link);
     return;
   }
@@ -394,6 +459,10 @@ void Worker::link_orphaned(ServerLink& link) {
 }
 
 void Worker::link_failed(ServerLink& link, Error error) {
+  if (link.replication() != ReplicationKind::None) {
+    replication_link_failed(link, error);
+    return;
+  }
   PoolRuntime& shared = link.pool().shared();
   const std::shared_ptr<PoolRuntime> keep = link.pool().shared_ref();
   const bool was_opening = !link.was_ready;
@@ -428,7 +497,7 @@ void Worker::link_failed(ServerLink& link, Error error) {
 void Worker::close_link(ServerLink& link) {
   Pool& its_pool = link.pool();
   its_pool.remove_idle(&link);
-  if (!link.was_ready) {
+  if (!link.was_ready && link.replication() == ReplicationKind::None) {
     its_pool.shared().connecting.fetch_sub(1);
   }
   if (link.transport() != nullptr && link.phase() != LinkPhase::LoggingIn) {
@@ -484,8 +553,13 @@ void Worker::cancel_ended(CancelSender& sender) {
 
 ServerTarget Worker::server_target(Pool& pool) { return config_->server_target(pool.settings().address); }
 
-std::unique_ptr<ServerLogin> Worker::make_server_login(Pool& pool, const tls::TlsSession* tls) {
-  return std::make_unique<ServerLogin>(server_login_request(*config_, pool.settings(), pool.shared(), tls));
+std::unique_ptr<ServerLogin> Worker::make_server_login(Pool& pool, const tls::TlsSession* tls,
+                                                       const ReplicationRequest* replication) {
+  ServerLoginRequest request = server_login_request(*config_, pool.settings(), pool.shared(), tls);
+  if (replication != nullptr) {
+    add_client_parameters(request, replication->parameters);
+  }
+  return std::make_unique<ServerLogin>(std::move(request));
 }
 
 // ---- time ----
@@ -502,6 +576,7 @@ void Worker::tick() {
   check_clients(time);
   check_links(time);
   check_pools(time);
+  replication_links_.serve(time);
   if (draining_) {
     close_resting_clients();
   }

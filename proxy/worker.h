@@ -18,6 +18,7 @@
 #include "proxy/net/outbox.h"
 #include "proxy/pool/cancel_sender.h"
 #include "proxy/pool/pool.h"
+#include "proxy/pool/replication_links.h"
 #include "proxy/pool/server_link.h"
 #include "proxy/runtime_config.h"
 #include "proxy/session/client_connection.h"
@@ -76,7 +77,13 @@ class Worker {
 
   // ---- links ----
   ServerTarget server_target(Pool& pool);
-  std::unique_ptr<ServerLogin> make_server_login(Pool& pool, const tls::TlsSession* tls);
+  std::unique_ptr<ServerLogin> make_server_login(Pool& pool, const tls::TlsSession* tls,
+                                                 const ReplicationRequest* replication = nullptr);
+  ReplicationLinks& replication_links() { return replication_links_; }
+  // The slot is taken.
+  void open_replication_link(Pool& pool, ClientConnection& client);
+  // The pool is at a limit and a replication client wants a slot: an idle link, wherever, gives its own up.
+  void make_room(Pool& pool);
   void link_ready(ServerLink& link);
   // The session is done with it.
   void link_free(ServerLink& link);
@@ -108,6 +115,7 @@ class Worker {
   void receive_link(std::unique_ptr<ServerLink> link, const std::shared_ptr<PoolRuntime>& shared);
   void fail_waiting(const std::shared_ptr<PoolRuntime>& shared, const Error& why);
   void serve_waiting();
+  void yield_slot(const std::shared_ptr<PoolRuntime>& shared);
   void evict_idle(DatabaseRuntime* database, UserRuntime* user);
 
   // Nothing of the database runs or waits here any more (PAUSE).
@@ -121,6 +129,8 @@ class Worker {
   void give(ServerLink& link, ClientConnection& client);
   void hand_over(ServerLink& link, size_t worker, Pool& pool);
   void open_links(Pool& pool, bool to_minimum = false);
+  void evict_elsewhere(Pool& pool);
+  void replication_link_failed(ServerLink& link, const Error& error);
   void tick();
   void end_round();
   void check_pools(TimePoint now);
@@ -142,6 +152,7 @@ class Worker {
   auth::VerifierSource verifiers_;
   std::unordered_map<PoolRuntime*, std::unique_ptr<Pool>> pools_;
   std::vector<std::unique_ptr<ServerLink>> links_;
+  ReplicationLinks replication_links_{*this};
   std::vector<std::unique_ptr<ClientConnection>> clients_;
   std::unordered_map<uint32_t, ClientConnection*> by_process_id_;
   std::vector<std::unique_ptr<CancelSender>> cancels_;

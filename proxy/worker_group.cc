@@ -282,6 +282,11 @@ void WorkerGroup::post_serve_all() {
   post_all([](Worker& worker) { worker.serve_waiting(); });
 }
 
+void WorkerGroup::post_yield(size_t worker, const std::shared_ptr<PoolRuntime>& shared) {
+  Worker& owner = *workers_[worker];
+  owner.loop().post([&owner, shared] { owner.yield_slot(shared); });
+}
+
 void WorkerGroup::post_link(size_t worker, std::unique_ptr<ServerLink> link,
                             std::shared_ptr<PoolRuntime> shared) {
   Worker& receiver = *workers_[worker];

@@ -75,6 +75,8 @@ class WorkerGroup {
   // To the worker whose client has waited longest.
   void post_serve_waiting(const std::shared_ptr<PoolRuntime>& shared);
   void post_serve_all();
+  // An idle link of that worker's gives its slot to a replication client.
+  void post_yield(size_t worker, const std::shared_ptr<PoolRuntime>& shared);
   void post_link(size_t worker, std::unique_ptr<ServerLink> link, std::shared_ptr<PoolRuntime> shared);
   void post_fail_waiting(const std::shared_ptr<PoolRuntime>& shared, const Error& why);
   void post_evict(DatabaseRuntime* database, UserRuntime* user);

@@ -49,12 +49,12 @@ AdminRow socket_row(const SocketSnapshot& socket, bool is_client, const std::str
   AdminTable one;
   // An id fits an int4, whatever it is made of.
   const uint32_t id = static_cast<uint32_t>(is_client ? socket.id : socket.id >> 4U) & 0x7fffffffU;
-  one.add(is_client ? "C" : "S", socket.user, socket.database, "none", state, socket.remote.address,
-          socket.remote.port, socket.local.address, socket.local.port, time_text(socket.connected_at),
-          time_text(socket.request_at), wait.seconds, wait.microseconds, socket.close_needed,
-          pointer_text(socket.id), socket.link_id == 0 ? "" : pointer_text(socket.link_id),
-          static_cast<int32_t>(socket.process_id), socket.tls, socket.application_name,
-          socket.prepared_statements, id);
+  one.add(is_client ? "C" : "S", socket.user, socket.database, socket.replication, state,
+          socket.remote.address, socket.remote.port, socket.local.address, socket.local.port,
+          time_text(socket.connected_at), time_text(socket.request_at), wait.seconds, wait.microseconds,
+          socket.close_needed, pointer_text(socket.id),
+          socket.link_id == 0 ? "" : pointer_text(socket.link_id), static_cast<int32_t>(socket.process_id),
+          socket.tls, socket.application_name, socket.prepared_statements, id);
   return std::move(one.rows.front());
 }
 

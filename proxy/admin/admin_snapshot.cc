@@ -98,6 +98,10 @@ SocketSnapshot client_snapshot(ClientConnection& client, const Moment& moment) {
   if (client.is_waiting()) {
     snapshot.wait = moment.since(client.wait_since());
   }
+  if (const ReplicationRelay* relay = client.replication_or_null()) {
+    snapshot.replication = replication_name(relay->kind());
+    snapshot.application_name = relay->application_name();
+  }
   if (client.link() != nullptr) {
     snapshot.link_id = link_id(*client.link());
   }
@@ -148,7 +152,11 @@ SocketSnapshot server_snapshot(ServerLink& link, TimePoint now, const Moment& mo
     snapshot.tls = tls_text(transport->tls());
     snapshot.unsent_bytes = transport->unsent_bytes();
   }
+  snapshot.replication = replication_name(link.replication());
   if (ClientConnection* client = link.client()) {
+    if (const ReplicationRelay* relay = client->replication_or_null()) {
+      snapshot.application_name = relay->application_name();
+    }
     snapshot.link_id = client->process_id();
     if (const ClientSession* session = client->session_or_null()) {
       snapshot.application_name = (*session->settings())[Tracked::ApplicationName];

@@ -35,6 +35,7 @@ struct SocketSnapshot {
   std::string application_name;
   size_t prepared_statements = 0;
   std::string pinned;
+  std::string replication = "none";  // or physical, logical
   size_t unsent_bytes = 0;
 };
 

@@ -96,6 +96,9 @@ Pool::Opening Pool::take_slot(TimePoint now, bool to_minimum) {
                  : waiting <= shared_->connecting.load()) {
     return Opening::NotNeeded;
   }
+  if (shared_->slots_wanted.load() > 0) {
+    return Opening::AtLimit;
+  }
   if (shared_->retry_at.load() > tick || shared_->connecting.load() >= kMaxConnecting) {
     return Opening::NotYet;
   }
@@ -105,20 +108,37 @@ Pool::Opening Pool::take_slot(TimePoint now, bool to_minimum) {
       tick - longest->since >= Clock::duration(settings_->reserve_pool_timeout).count()) {
     size += settings_->reserve_pool_size;
   }
-  if (!shared_->links.take(size)) {
-    return Opening::AtLimit;
-  }
-  if (!shared_->database->links.take(settings_->max_db_connections)) {
-    shared_->links.give_back();
-    return Opening::AtLimit;
-  }
-  if (!shared_->user->links.take(settings_->max_user_connections)) {
-    shared_->database->links.give_back();
-    shared_->links.give_back();
+  if (!take_slots(size)) {
     return Opening::AtLimit;
   }
   shared_->connecting.fetch_add(1);
   return Opening::Granted;
+}
+
+// All three, or none.
+bool Pool::take_slots(int pool_size) {
+  if (!shared_->links.take(pool_size)) {
+    return false;
+  }
+  if (!shared_->database->links.take(settings_->max_db_connections)) {
+    shared_->links.give_back();
+    return false;
+  }
+  if (!shared_->user->links.take(settings_->max_user_connections)) {
+    shared_->database->links.give_back();
+    shared_->links.give_back();
+    return false;
+  }
+  return true;
+}
+
+bool Pool::take_slot_for_replication() { return take_slots(settings_->pool_size); }
+
+bool Pool::is_at_limit() const {
+  const auto full = [](const Slots& slots, int limit) { return limit > 0 && slots.used() >= limit; };
+  return full(shared_->links, settings_->pool_size) ||
+         full(shared_->database->links, settings_->max_db_connections) ||
+         full(shared_->user->links, settings_->max_user_connections);
 }
 
 void Pool::release_slot() {

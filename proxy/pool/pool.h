@@ -64,8 +64,12 @@ class Pool {
   enum class Opening : uint8_t { Granted, NotNeeded, AtLimit, NotYet };
   Opening take_slot(TimePoint now, bool to_minimum = false);
   void release_slot();
+  // The same for a replication client, whose turn it is not for the pool to say.
+  bool take_slot_for_replication();
+  bool is_at_limit() const;
 
  private:
+  bool take_slots(int pool_size);
   void publish_oldest();
 
   std::shared_ptr<PoolRuntime> shared_;

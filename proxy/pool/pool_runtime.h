@@ -101,6 +101,11 @@ struct PoolRuntime {
     std::atomic<bool> in_use{false};  // the worker has this pool
   };
   std::array<PerWorker, kMaxWorkers> workers;
+  // Replication clients that wait for a slot: no other link is opened meanwhile, and one that comes free is
+  // closed for them (replication_links.h).
+  std::atomic<int> slots_wanted{0};
+  // After a server has refused a login for replication: not before this, as TimePoint ticks.
+  std::atomic<int64_t> replication_retry_at{0};
 
   std::atomic<int64_t> retry_at{0};  // after a failed login: not before this, as TimePoint ticks
   std::atomic<uint64_t> generation{

@@ -52,6 +52,12 @@ void ServerLink::open(TimePoint now) {
   connector_->start();
 }
 
+void ServerLink::open_for_replication(TimePoint now, ClientConnection* client, ReplicationRequest request) {
+  client_ = client;
+  replication_ = std::make_unique<ReplicationRequest>(std::move(request));
+  open(now);
+}
+
 void ServerLink::connector_done(Result<ServerConnected> result) {
   if (!result.ok()) {
     fail(std::move(result).error());
@@ -63,7 +69,7 @@ void ServerLink::connector_done(Result<ServerConnected> result) {
   worker_->retire(std::move(connector_));
   transport_->set_handler(this);
   set_phase(LinkPhase::LoggingIn);
-  login_ = worker_->make_server_login(*pool_, transport_->tls());
+  login_ = worker_->make_server_login(*pool_, transport_->tls(), replication_.get());
   std::string out;
   login_->start(out);
   transport_->write(out);
@@ -92,6 +98,13 @@ void ServerLink::run_own_query(OwnPurpose purpose, std::string_view sql) {
   std::string out;
   own_query_.begin(state_, sql, out);
   transport_->write(out);
+}
+
+void ServerLink::send(std::string_view bytes) {
+  transport_->write(bytes);
+  if (transport_->unsent_bytes() > Worker::kHighWaterBytes && client_ != nullptr) {
+    client_->pause();
+  }
 }
 
 void ServerLink::send(Outbox& box) {
@@ -174,7 +187,7 @@ void ServerLink::on_readable() {
         more = on_login_bytes();
         break;
       case LinkPhase::Held:
-        more = on_session_bytes();
+        more = replication_ ? on_replication_bytes() : on_session_bytes();
         break;
       case LinkPhase::Cleaning:
         more = on_own_query_bytes();
@@ -236,6 +249,12 @@ void ServerLink::logged_in(const ServerLoginResult& done) {
   cancel_key_ = done.secret_key;
   parameters_ = done.parameters;
   login_.reset();
+  if (replication_) {
+    was_ready = true;
+    set_phase(LinkPhase::Held);
+    client_->replication_link_ready();
+    return;
+  }
   SettingsValues values;
   for (const auto& [name, value] : parameters_) {
     if (const auto tracked = find_tracked(name)) {
@@ -289,6 +308,20 @@ bool ServerLink::on_session_bytes() {
     transport_->pause();
   }
   return true;
+}
+
+bool ServerLink::on_replication_bytes() {
+  std::string_view view;
+  if (!read_more(&view)) {
+    return false;
+  }
+  last_active_ = worker_->now();
+  const bool goes_on = client_->on_replication_bytes(view);
+  keep_rest({});
+  if (goes_on && client_->unsent_bytes() > Worker::kHighWaterBytes) {
+    transport_->pause();
+  }
+  return goes_on;
 }
 
 bool ServerLink::on_own_query_bytes() {

@@ -1,6 +1,7 @@
 // One server connection: its socket, its login, and the LinkState that the session holding it works on.
 //
 //   Connecting ─▶ LoggingIn ─▶ Idle ⇄ Held ─▶ (Cleaning | Parked) ─▶ Idle
+//   Connecting ─▶ LoggingIn ─▶ Held                                       for replication: its client's alone
 //
 // Parked: a cancel request for what ran here has not been delivered yet; nobody may have the link, whom it
 // would hit. What to do with a link that has become free, or failed, the Worker decides (Host). Used on its
@@ -17,6 +18,7 @@
 #include "proxy/pool/pool.h"
 #include "proxy/pool/server_connector.h"
 #include "proxy/pool/server_login.h"
+#include "proxy/session/replication_relay.h"
 
 namespace sportello::proxy {
 
@@ -44,6 +46,9 @@ class ServerLink final : private Transport::Handler, private ServerConnector::Ow
 
   // Begins to connect; Worker::link_ready or link_failed tells how it went.
   void open(TimePoint now);
+  // The same, for this client alone, which is told when it is ready; it is never idle.
+  void open_for_replication(TimePoint now, ClientConnection* client, ReplicationRequest request);
+  ReplicationKind replication() const { return replication_ ? replication_->kind : ReplicationKind::None; }
 
   // A session takes the idle link, or gives it back.
   void hold(ClientConnection* client);
@@ -58,6 +63,7 @@ class ServerLink final : private Transport::Handler, private ServerConnector::Ow
   void send(Outbox& box);
   void pause() { transport_->pause(); }
   void resume() { transport_->resume(); }
+  void send(std::string_view bytes);
 
   // Nothing has come that nobody asked for, and the server has not hung up: looked up before an idle link is
   // used.
@@ -99,6 +105,7 @@ class ServerLink final : private Transport::Handler, private ServerConnector::Ow
   void keep_rest(std::string_view rest);
   bool on_login_bytes();
   bool on_session_bytes();
+  bool on_replication_bytes();
   bool on_own_query_bytes();
   bool on_idle_bytes();
   void logged_in(const ServerLoginResult& done);
@@ -110,6 +117,7 @@ class ServerLink final : private Transport::Handler, private ServerConnector::Ow
   std::unique_ptr<ServerConnector> connector_;
   std::unique_ptr<Transport> transport_;
   std::unique_ptr<ServerLogin> login_;
+  std::unique_ptr<ReplicationRequest> replication_;
   OwnQuery own_query_;
   OwnPurpose own_purpose_ = OwnPurpose::Connect;
   LinkState state_;

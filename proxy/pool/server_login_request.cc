@@ -1,5 +1,7 @@
 #include "proxy/pool/server_login_request.h"
 
+#include <algorithm>
+
 namespace sportello::proxy {
 namespace {
 
@@ -49,6 +51,21 @@ ServerLoginRequest server_login_request(const RuntimeConfig& config, const PoolS
   request.end_point_hash = tls != nullptr ? tls->end_point_hash() : "";
   request.is_private = tls != nullptr || address.host.starts_with('/');
   return request;
+}
+
+void add_client_parameters(ServerLoginRequest& request,
+                           const std::vector<std::pair<std::string, std::string>>& parameters) {
+  for (const auto& [name, value] : parameters) {
+    const auto given = std::find_if(request.parameters.begin(), request.parameters.end(),
+                                    [&](const auto& each) { return same_setting_name(each.first, name); });
+    if (given == request.parameters.end()) {
+      request.parameters.emplace_back(name, value);
+    } else if (name == "options") {
+      given->second += " " + value;
+    } else {
+      given->second = value;
+    }
+  }
 }
 
 }  // namespace sportello::proxy

@@ -12,5 +12,9 @@ namespace sportello::proxy {
 // auth_query; of a SCRAM verifier, what its client proved (ScramKeys).
 ServerLoginRequest server_login_request(const RuntimeConfig& config, const PoolSettings& settings,
                                         PoolRuntime& pool, const tls::TlsSession* tls);
+// A replication client's own parameters come in front of those that the configuration gives; its `options`
+// behind.
+void add_client_parameters(ServerLoginRequest& request,
+                           const std::vector<std::pair<std::string, std::string>>& parameters);
 
 }  // namespace sportello::proxy

@@ -160,6 +160,9 @@ ServerStep ClientSession::on_server_bytes(std::string_view in, Outbox& to_server
     link_->body_left = static_cast<uint32_t>(frame.total_bytes() - front.size());
   }
   relaying.send_run();
+  if (!relaying.step.broken && (flushed_ || link_->skips_to_sync)) {
+    rest_after_preparing(to_server);
+  }
   relaying.step.taken = relaying.at;
   relaying.step.free = !relaying.step.broken && link_->at_rest() && pins_ == 0 && !keeps_link_ &&
                        body_left_ == 0 && link_->body_left == 0;
@@ -396,8 +399,10 @@ void ClientSession::on_ready(Relaying& relaying, TransactionStatus status) {
     relaying.step.commands++;
     relaying.step.ended_transaction = relaying.step.ended_transaction || status == TransactionStatus::Idle;
   }
-  if (discards_names_ && link_->owed.empty()) {
+  if (link_->owed.empty()) {
     discards_names_ = false;
+    may_open_block_ = false;
+    encoding_in_doubt_ = encoding_in_doubt_ && status != TransactionStatus::Idle;
   }
   if (link_->replay.healing && link_->owed.empty()) {
     send_healed(relaying.to_server);

@@ -80,6 +80,10 @@ void ClientConnection::on_bytes(std::string_view bytes) {
     admin_->on_bytes(bytes);
     return;
   }
+  if (replication_ && !startup_) {
+    relay_replication(bytes);
+    return;
+  }
   if (!startup_) {
     count(pool_->shared().stats.client_bytes, bytes.size());
     if (input_) {
@@ -216,6 +220,7 @@ void ClientConnection::link_granted(ServerLink& link) {
 }
 
 ServerLink* ClientConnection::release_link() {
+  query_at_ = TimePoint();
   ServerLink* link = link_;
   const bool session_mode = pool_->settings().mode == conf::PoolMode::Session;
   if (session_) {
@@ -320,12 +325,16 @@ void ClientConnection::link_refused(const Error& why) {
 }
 
 void ClientConnection::on_drained() {
-  if (link_ != nullptr) {
+  if (link_ != nullptr && link_->transport() != nullptr) {
     link_->resume();
   }
 }
 
 bool ClientConnection::is_resting() const {
+  if (replication_) {
+    // A stream has no end of its own: its client takes it up again elsewhere.
+    return startup_ != nullptr || (!replication_->runs_command() && replication_->may_speak());
+  }
   return !waiting_ && (link_ == nullptr || (session_ && link_->state().at_rest()));
 }
 
@@ -336,6 +345,12 @@ void ClientConnection::login_ended() {
 }
 
 void ClientConnection::cancel() {
+  if (replication_) {
+    if (!startup_) {
+      worker_->cancel_on(*link_);
+    }
+    return;
+  }
   if (link_ != nullptr && !link_->state().owed.empty()) {
     worker_->cancel_on(*link_);
   } else if (waiting_ && !startup_) {
@@ -375,6 +390,10 @@ bool ClientConnection::startup_done() {
 }
 
 void ClientConnection::finish_login() {
+  if (startup_->replication() != ReplicationKind::None) {
+    begin_replication();
+    return;
+  }
   switch (startup_->settle_settings()) {
     case ClientStartup::Readiness::Ready:
       become_session();
@@ -490,7 +509,7 @@ void ClientConnection::close_with(const Error& fatal, CloseReason reason) {
     return;
   }
   closed_ = true;
-  if (!fatal.sqlstate.empty()) {
+  if (!fatal.sqlstate.empty() && (!replication_ || startup_ || replication_->may_speak())) {
     std::string out;
     if (startup_ && startup_->is_authenticated()) {
       out += startup_->authentication_end();
@@ -510,7 +529,11 @@ void ClientConnection::close_with(const Error& fatal, CloseReason reason) {
     worker_->stop_waiting(*pool_, *this);
     waiting_ = false;
   }
-  if (link_ != nullptr) {
+  if (link_ != nullptr && replication_) {
+    ServerLink* link = std::exchange(link_, nullptr);
+    link->detach_client();
+    worker_->close_link(*link);
+  } else if (link_ != nullptr) {
     ServerLink* link = link_;
     LinkState& state = link->state();
     state.tainted = state.tainted || startup_ ||

@@ -1,6 +1,7 @@
 // One client's connection: its socket, its way from the first byte to the login (ClientStartup), then its
-// session (ClientSession) and the wait for a server link. The edge around those cores: it moves bytes, asks
-// the Worker for links and carries out timeouts. Used on its worker's thread only, from accept to close.
+// session (ClientSession, or ReplicationRelay) and the wait for a server link. The edge around those cores:
+// it moves bytes, asks the Worker for links and carries out timeouts. Used on its worker's thread only, from
+// accept to close.
 #pragma once
 
 #include <memory>
@@ -10,6 +11,7 @@
 #include "proxy/pool/pool.h"
 #include "proxy/session/client_session.h"
 #include "proxy/session/client_startup.h"
+#include "proxy/session/replication_relay.h"
 
 namespace sportello::proxy {
 
@@ -37,6 +39,17 @@ class ClientConnection final : private Transport::Handler {
   // Ends it: says why (unless the reason has no text), then lets go of everything.
   void close(CloseReason reason, std::string_view detail = {});
   void close_with(const Error& fatal, CloseReason reason);
+
+  // ---- for a replication client's own link (client_replication.cc) ----
+  ReplicationKind replication() const { return replication_ ? replication_->kind() : ReplicationKind::None; }
+  const ReplicationRelay* replication_or_null() const { return replication_.get(); }
+  // `link` is being opened for it; what it asks for.
+  ReplicationRequest opens_replication_link(ServerLink& link);
+  void replication_link_ready();
+  void replication_link_delayed(TimePoint until);
+  void replication_link_lost(const Error& why);
+  // What the server sent. False: the link is gone.
+  bool on_replication_bytes(std::string_view bytes);
 
   // ---- for the ClientStartup ----
   // The login may go on: a secret was looked up.
@@ -101,6 +114,8 @@ class ClientConnection final : private Transport::Handler {
   void use_link(ServerLink& link);
   void wait_for_link();
   void finish_login();
+  void begin_replication();
+  void relay_replication(std::string_view bytes);
   void become_session();
   void ask_server();
   void release_if_free();
@@ -109,10 +124,11 @@ class ClientConnection final : private Transport::Handler {
   Worker* worker_;
   Transport transport_;
   ClientAddress address_;
-  std::unique_ptr<ClientStartup> startup_;  // until the login is over
-  std::unique_ptr<ClientSession> session_;  // from then on
-  std::unique_ptr<AdminSession> admin_;     // instead, at the admin console
-  std::unique_ptr<OwnQuery> own_query_;     // while a server is asked about startup parameters
+  std::unique_ptr<ClientStartup> startup_;         // until the login is over
+  std::unique_ptr<ClientSession> session_;         // from then on
+  std::unique_ptr<AdminSession> admin_;            // instead, at the admin console
+  std::unique_ptr<ReplicationRelay> replication_;  // instead, once a replication client has logged in
+  std::unique_ptr<OwnQuery> own_query_;            // while a server is asked about startup parameters
   Pool* pool_ = nullptr;
   ServerLink* link_ = nullptr;
   std::unique_ptr<Replay> again_;       // to be run again when the link comes

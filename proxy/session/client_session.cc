@@ -1,10 +1,13 @@
 #include "proxy/session/client_session.h"
 
+#include <algorithm>
 #include <array>
+#include <cstring>
 
 #include "protocol/error_response.h"
 #include "protocol/frontend_messages.h"
 #include "protocol/invariant.h"
+#include "protocol/sql/lexer.h"
 #include "protocol/xxhash.h"
 
 namespace sportello::proxy {
@@ -29,7 +32,7 @@ struct PinWord {
   std::string_view word;
 };
 
-constexpr std::array<PinWord, 15> kPinWords = {{
+constexpr std::array<PinWord, 16> kPinWords = {{
     {sql::Effect::SetOther, "setting"},
     {sql::Effect::SetRole, "role"},
     {sql::Effect::SetSessionAuthorization, "session authorization"},
@@ -45,6 +48,7 @@ constexpr std::array<PinWord, 15> kPinWords = {{
     {kPinTooLong, "long statement"},
     {kPinFunctionCall, "function call"},
     {kPinUnreported, "unreported setting"},
+    {kPinNamedStatement, "named statement"},
 }};
 
 bool known_type(char type) {
@@ -107,6 +111,20 @@ StatementRef to_prove(const StatementRef& statement) {
   return statement->proven.load(std::memory_order_relaxed) ? nullptr : statement;
 }
 
+bool is_ascii(std::string_view text) {
+  constexpr uint64_t kHighBits = 0x8080808080808080;
+  while (text.size() >= sizeof(uint64_t)) {
+    uint64_t word = 0;
+    std::memcpy(&word, text.data(), sizeof word);
+    if ((word & kHighBits) != 0) {
+      return false;
+    }
+    text.remove_prefix(sizeof word);
+  }
+  return std::none_of(text.begin(), text.end(),
+                      [](char c) { return (static_cast<unsigned char>(c) & 0x80U) != 0; });
+}
+
 void append_header(std::string& out, char type, size_t body_bytes) {
   std::array<char, kFrameHeaderBytes> header;
   header[0] = type;
@@ -119,6 +137,15 @@ void append_header(std::string& out, char type, size_t body_bytes) {
 void ClientSession::begin(Settings settings) {
   settings_ = settings;
   login_settings_ = std::move(settings);
+  passes_names_ = context_->max_prepared_statements == 0;
+}
+
+const sql::FactsPtr& ClientSession::facts_of(std::string_view text) const {
+  if ((!settings_->encoding_is_ascii_safe || encoding_in_doubt_) && !is_ascii(text)) {
+    static const sql::FactsPtr unknown = std::make_shared<const sql::StatementFacts>();
+    return unknown;
+  }
+  return context_->facts->look_up(text, conforming_strings());
 }
 
 std::string ClientSession::pin_reasons() const {
@@ -136,6 +163,7 @@ void ClientSession::take_link(LinkState& link, Outbox& to_server) {
   link_ = &link;
   portal_then_ = {};
   restores_ = 0;
+  batch_runs_ = flushed_ = false;
   if (link.settings != settings_) {
     send_settings(to_server);
     link.replay.begin();  // what is ours in front of a batch does not keep it from being lone
@@ -165,6 +193,7 @@ void ClientSession::leave_link() {
   link_ = nullptr;
   leaves_doubt_ = false;
   link_differs_ = false;
+  may_open_block_ = encoding_in_doubt_ = false;
   pins_ = settled_pins_ = 0;
   if (body_left_ > 0) {
     body_forwarded_ = false;
@@ -262,6 +291,7 @@ ClientSession::Outcome ClientSession::on_message(const Message& message, Outbox&
       }
       begin_batch();
       link_->unsynced = true;
+      batch_runs_ = true;
       forward(message, {.request = Request::Execute, .then = portal_then_}, to_server);
       return Outcome::Taken;
     case kClose:
@@ -272,6 +302,9 @@ ClientSession::Outcome ClientSession::on_message(const Message& message, Outbox&
       if (link_ != nullptr) {
         to_server.forward(message.front);
         stream_rest(message, true);
+        flushed_ = true;
+        invent_answers(to_client);
+        rest_after_preparing(to_server);
       } else {
         discard(message);
       }
@@ -300,6 +333,7 @@ ClientSession::Outcome ClientSession::on_query(const Message& message, Outbox& t
       return Outcome::Taken;
     }
     pin(kPinTooLong);
+    may_open_block_ = true;
     begin_batch();
     link_->replay.drop();
     link_->unnamed_id = 0;
@@ -311,7 +345,7 @@ ClientSession::Outcome ClientSession::on_query(const Message& message, Outbox& t
   if (!text) {
     return Outcome::Violation;
   }
-  const auto& facts = context_->facts->look_up(*text, conforming_strings());
+  const auto& facts = facts_of(*text);
   if (link_ == nullptr) {
     if (!facts->multi && facts->has(sql::Effect::DiscardAll)) {
       // Nothing of this session is on any server.
@@ -336,11 +370,20 @@ ClientSession::Outcome ClientSession::on_query(const Message& message, Outbox& t
     names_->clear_unnamed();
   }
   link_->unnamed_id = 0;
-  if (facts->kind == sql::StatementKind::Deallocate && !facts->multi && !facts->name.empty() && names_ &&
-      names_->find(facts->name)) {
+  const bool deallocates = facts->kind == sql::StatementKind::Deallocate && !facts->multi &&
+                           !facts->name.empty() && names_ && names_->find(facts->name);
+  if (deallocates && passes_name(facts->name)) {
+    names_->remove(facts->name);
+    owed.name_changes = 1;
+  } else if (deallocates && link_->status != TransactionStatus::Failed) {
     names_->remove(facts->name);
     owed.name_changes = 1;
     const std::string sql = "DEALLOCATE " + std::string(deallocate_stand_in(to_server));
+    if (may_be_aborted()) {
+      // If it is, the stand-in's Parse fails, and the Query would be skipped with what follows.
+      owe({.request = Request::Sync, .delivery = Delivery::Swallow});
+      append_empty(to_server.own(), frontend::kSync);
+    }
     owe(owed);
     append_query(to_server.own(), sql);
     return Outcome::Taken;
@@ -357,12 +400,14 @@ ClientSession::Outcome ClientSession::on_query(const Message& message, Outbox& t
 
 StatementRef ClientSession::statement_of(std::string_view text, std::string_view types, uint32_t* uses) {
   const uint64_t epoch = scope_->ddl_epoch.load(std::memory_order_relaxed);
-  const std::array<uint64_t, 4> parts = {scope_->id, user_id_, settings_->startup_id, epoch};
+  const bool unreadable = encoding_in_doubt_ && !is_ascii(text);
+  const std::array<uint64_t, 6> parts = {
+      scope_->id, user_id_, settings_->startup_id, settings_->reading_id, epoch, unreadable ? 1U : 0U};
   const StatementKey key{text, types,
                          hash_bytes({reinterpret_cast<const char*>(parts.data()), sizeof parts})};
   StatementCache::Entry* entry = context_->statements->find(key);
   if (entry == nullptr) {
-    StatementRef made = intern_statement(key, context_->facts->look_up(text, conforming_strings()));
+    StatementRef made = intern_statement(key, facts_of(text));
     if (made == nullptr) {
       return nullptr;
     }
@@ -388,12 +433,16 @@ ClientSession::Outcome ClientSession::on_parse(const Message& message, Outbox& t
   if (link_ == nullptr) {
     const bool taken = !parse->name.empty() && names_ && names_->find(parse->name);
     const bool deallocates = statement != nullptr && statement->facts->kind == sql::StatementKind::Deallocate;
-    if (statement == nullptr || taken || deallocates || !statement->proven.load(std::memory_order_relaxed)) {
+    const bool passes = passes_name(parse->name);
+    if (statement == nullptr || taken || deallocates || passes ||
+        !statement->proven.load(std::memory_order_relaxed)) {
       return Outcome::NeedLink;
     }
     names().define(parse->name, statement);
     names().acknowledge();
-    unnamed_is_shared_ = unnamed_is_shared_ || parse->name.empty();
+    if (parse->name.empty()) {
+      unnamed_is_shared_ = !passes_names_;
+    }
     counts_.client_parses++;
     append_empty(to_client.own(), backend::kParseComplete);
     return Outcome::Taken;
@@ -408,9 +457,12 @@ ClientSession::Outcome ClientSession::on_parse(const Message& message, Outbox& t
     forward(message, {.request = Request::Parse}, to_server);
     return Outcome::Taken;
   }
+  if (passes_name(parse->name)) {
+    return pass_named_parse(message, parse->name, statement, to_server);
+  }
   const sql::StatementFacts& facts = *statement->facts;
-  if (facts.kind == sql::StatementKind::Deallocate && !facts.multi && !facts.name.empty() && names_ &&
-      names_->find(facts.name)) {
+  if (!passes_name(facts.name) && facts.kind == sql::StatementKind::Deallocate && !facts.multi &&
+      !facts.name.empty() && names_ && names_->find(facts.name)) {
     parse_deallocate(*parse, facts.name, to_server);
     return Outcome::Taken;
   }
@@ -421,7 +473,7 @@ ClientSession::Outcome ClientSession::on_parse(const Message& message, Outbox& t
   }
   const bool is_dml =
       !facts.multi && (facts.kind == sql::StatementKind::Read || facts.kind == sql::StatementKind::Write);
-  const bool hot = is_dml && uses > kHotParses;
+  const bool hot = is_dml && uses > kHotParses && !passes_names_;
   names().define(parse->name, statement);
   if (parse->name.empty() && !hot) {
     unnamed_is_shared_ = false;
@@ -437,7 +489,7 @@ ClientSession::Outcome ClientSession::on_parse(const Message& message, Outbox& t
   }
   unnamed_is_shared_ = unnamed_is_shared_ || parse->name.empty();
   const bool good = statement->proven.load(std::memory_order_relaxed) || link_->statements.use(statement->id);
-  if (good && link_->status != TransactionStatus::Failed) {
+  if (good && !may_be_aborted()) {
     // Good already, or under way in front of this: then its turn comes after that one's answer.
     OwedAnswer owed{.request = Request::Parse, .delivery = Delivery::Invent, .name_changes = 1};
     record(owed, nullptr, false, {});
@@ -448,6 +500,55 @@ ClientSession::Outcome ClientSession::on_parse(const Message& message, Outbox& t
   send_parse(statement, Delivery::Forward, 1, to_server);
   link_->owed.back().of_unnamed = parse->name.empty();
   return Outcome::Taken;
+}
+
+bool ClientSession::passes_name(std::string_view name) const {
+  return passes_names_ && !name.empty() && !name.starts_with(kServerStatementPrefix);
+}
+
+ClientSession::Outcome ClientSession::pass_named_parse(const Message& message, std::string_view name,
+                                                       StatementRef statement, Outbox& to_server) {
+  names().define(name, std::move(statement));
+  link_->replay.drop();
+  pins_ |= kPinNamedStatement;
+  forward(message, {.request = Request::Parse, .then = {.pins = kPinNamedStatement}, .name_changes = 1},
+          to_server);
+  return Outcome::Taken;
+}
+
+bool ClientSession::may_be_aborted() const {
+  if (link_->status == TransactionStatus::Failed) {
+    return true;
+  }
+  if (link_->status == TransactionStatus::Idle && !may_open_block_) {
+    return false;
+  }
+  // An error in this very batch makes the server skip this, too. Longer queues are not looked through.
+  constexpr size_t kLook = 64;
+  const size_t count = link_->owed.size();
+  for (size_t i = count; i-- > 0 && count - i <= kLook;) {
+    const Request request = link_->owed[i].request;
+    if (request == Request::Sync || request == Request::Query || request == Request::FunctionCall) {
+      return true;
+    }
+  }
+  return count > kLook;
+}
+
+// Invariant 5: the link would else be held until the client goes on (asyncpg's prepare() sends no Sync).
+void ClientSession::rest_after_preparing(Outbox& to_server) {
+  const bool waits = (link_->unsynced && flushed_) || link_->skips_to_sync;
+  if (!waits || batch_runs_ || !link_->owed.empty() || link_->status != TransactionStatus::Idle ||
+      link_->copy_in || body_left_ > 0 || pins_ != 0 || keeps_link_) {
+    return;
+  }
+  skips_to_sync_ = link_->skips_to_sync;
+  link_->skips_to_sync = false;
+  link_->unsynced = false;
+  flushed_ = false;
+  link_->replay.drop();
+  owe({.request = Request::Sync, .delivery = Delivery::Swallow});
+  append_empty(to_server.own(), frontend::kSync);
 }
 
 // DEALLOCATE of a virtual statement, as a prepared statement itself.
@@ -482,6 +583,9 @@ ClientSession::Outcome ClientSession::on_long_parse(const Message& message, Outb
   link_->replay.drop();
   link_->unsynced = true;
   const StatementRef opaque = make_opaque_statement();
+  if (passes_name(name)) {
+    return pass_named_parse(message, name, opaque, to_server);
+  }
   names().define(name, opaque);
   if (name.empty()) {
     unnamed_is_shared_ = true;
@@ -513,7 +617,7 @@ void ClientSession::send_parse(const StatementRef& statement, Delivery delivery,
   counts_.server_parses++;
   make_room_for_statement(to_server);
   if (link_->statements.may_hold(statement->id)) {
-    owe({.request = Request::Close, .delivery = Delivery::Swallow});
+    owe({.request = Request::Close, .delivery = Delivery::Swallow, .statement_id = statement->id});
     append_target(to_server.own(), frontend::kClose, 'S', statement->server_name);
   }
   const OwedAnswer owed{.request = Request::Parse,
@@ -594,6 +698,7 @@ ClientSession::Outcome ClientSession::on_bind(const Message& message, Outbox& to
   counts_.binds++;
   begin_batch();
   link_->unsynced = true;
+  batch_runs_ = true;
   OwedAnswer owed{.request = Request::Bind};
   const StatementRef statement = names_ ? names_->find(prefix->statement) : nullptr;
   if (statement == nullptr) {
@@ -621,6 +726,11 @@ ClientSession::Outcome ClientSession::on_bind(const Message& message, Outbox& to
     if (prefix->statement.empty() && !unnamed_is_shared_) {
       ensure_unnamed(statement, to_server);
       forward(message, owed, to_server, statement);
+      return Outcome::Taken;
+    }
+    if (passes_name(prefix->statement)) {
+      link_->replay.drop();
+      forward(message, owed, to_server);
       return Outcome::Taken;
     }
     ensure_prepared(statement, to_server);
@@ -662,7 +772,9 @@ ClientSession::Outcome ClientSession::on_describe(const Message& message, Outbox
   link_->unsynced = true;
   const OwedAnswer owed{.request =
                             target->kind == 'S' ? Request::DescribeStatement : Request::DescribePortal};
-  const StatementRef statement = target->kind == 'S' && names_ ? names_->find(target->name) : nullptr;
+  batch_runs_ = batch_runs_ || target->kind == 'P';
+  const StatementRef statement =
+      target->kind == 'S' && names_ && !passes_name(target->name) ? names_->find(target->name) : nullptr;
   if (statement == nullptr) {
     if (target->kind == 'S' && target->name.empty()) {
       hide_unnamed(to_server);
@@ -705,6 +817,7 @@ ClientSession::Outcome ClientSession::on_close(const Message& message, Outbox& t
   begin_batch();
   link_->unsynced = true;
   if (target->kind == 'P') {
+    batch_runs_ = true;
     forward(message, {.request = Request::Close}, to_server);
     return Outcome::Taken;
   }
@@ -714,7 +827,7 @@ ClientSession::Outcome ClientSession::on_close(const Message& message, Outbox& t
     names_->remove(target->name);
     owed.name_changes = 1;
   }
-  if (statement != nullptr && !(target->name.empty() && !unnamed_is_shared_)) {
+  if (statement != nullptr && !(target->name.empty() && !unnamed_is_shared_) && !passes_name(target->name)) {
     // The link keeps it, for the others.
     owed.delivery = Delivery::Invent;
     owe(owed);
@@ -752,6 +865,7 @@ ClientSession::Outcome ClientSession::on_sync(const Message& message, Outbox& to
   begin_batch();
   link_->skips_to_sync = false;
   link_->unsynced = false;
+  batch_runs_ = flushed_ = false;
   portal_then_ = {};
   forward(message, {.request = Request::Sync}, to_server);
   if (link_->replay.usable) {
@@ -912,6 +1026,9 @@ Consequences ClientSession::note_effects(const sql::FactsPtr& facts_owner) {
     then.pins &= ~static_cast<uint64_t>(Effect::SetOther);
   }
   pins_ |= then.pins;
+  may_open_block_ = may_open_block_ || facts.has(Effect::TransactionControl | Effect::Unknown);
+  encoding_in_doubt_ = encoding_in_doubt_ || (facts.has(Effect::SetReported | Effect::SetLocal) &&
+                                              (facts.name.empty() || facts.name == "client_encoding"));
   const bool resets_all = facts.has(Effect::ResetAll | Effect::DiscardAll);
   if (facts.multi) {
     then.restores = facts.set_to_default || resets_all ? kRestoresReported : 0;

@@ -16,6 +16,10 @@
 //   3. Every request sent is in LinkState::owed before its bytes are in the outbox.
 //   4. Messages that are only forwarded are never held: a body that is not all there yet is passed on in
 //   pieces.
+//   5. A batch that has only prepared, and whose client has sent Flush and not Sync, may be ended by a Sync
+//   of ours, once nothing is owed: no request of the client's is run or skipped because of it, and it ends no
+//   transaction. The client's own Sync is then answered without a server; if the batch has failed, what comes
+//   before it is passed over.
 //
 // Used on its worker's thread only.
 #pragma once
@@ -51,7 +55,7 @@ struct SessionContext {
   StatementCache* statements = nullptr;
   size_t inspect_max = 64UL << 10;  // longer messages are streamed, not looked into
   size_t max_prepared_statements =
-      200;  // a link; 0: named statements pin the session and are passed on as they are
+      200;  // a link; 0: named statements pin the session and keep the client's own names
 };
 
 struct ClientStep {
@@ -79,6 +83,7 @@ struct ServerStep {
 inline constexpr uint64_t kPinTooLong = 1ULL << 48;       // a statement too long to be looked into
 inline constexpr uint64_t kPinFunctionCall = 1ULL << 49;  // the fast-path call of an unknown function
 inline constexpr uint64_t kPinUnreported = 1ULL << 50;  // SET of a parameter that this server does not report
+inline constexpr uint64_t kPinNamedStatement = 1ULL << 51;  // prepared under the client's own name
 
 // Of the extended protocol, for SHOW STATS.
 struct StatementCounts {
@@ -155,6 +160,13 @@ class ClientSession {
   Outcome on_message(const Message& message, Outbox& to_server, Outbox& to_client);
   Outcome on_query(const Message& message, Outbox& to_server, Outbox& to_client);
   Outcome on_parse(const Message& message, Outbox& to_server, Outbox& to_client);
+  // max_prepared_statements is 0: the link has this statement under the client's own name.
+  bool passes_name(std::string_view name) const;
+  Outcome pass_named_parse(const Message& message, std::string_view name, StatementRef statement,
+                           Outbox& to_server);
+  // An error before it may have aborted the transaction in which the server will read what is sent now.
+  bool may_be_aborted() const;
+  void rest_after_preparing(Outbox& to_server);
   void parse_deallocate(const ParseMessage& parse, const std::string& name, Outbox& to_server);
   Outcome on_long_parse(const Message& message, Outbox& to_server);
   Outcome on_bind(const Message& message, Outbox& to_server);
@@ -181,6 +193,8 @@ class ClientSession {
               std::string_view rest = {});
   void begin_batch();
 
+  // What the text says, as far as its encoding lets us read it.
+  const sql::FactsPtr& facts_of(std::string_view text) const;
   bool conforming_strings() const { return (*settings_)[Tracked::StandardConformingStrings] != "off"; }
   StatementRef statement_of(std::string_view text, std::string_view types, uint32_t* uses);
   // Makes sure that the link holds `statement` under its server name.
@@ -230,6 +244,11 @@ class ClientSession {
   uint32_t body_left_ = 0;       // bytes of the client's current message that have not come
   bool body_forwarded_ = false;  // and whether they go to the link
   bool keeps_link_ = false;
+  bool passes_names_ = false;       // named statements keep their client's names; decided at login
+  bool may_open_block_ = false;     // a statement that may begin a transaction block has not been answered
+  bool batch_runs_ = false;         // since the last Sync a portal was made or used
+  bool flushed_ = false;            // and a Flush was sent
+  bool encoding_in_doubt_ = false;  // client_encoding may have been changed, until the next rest
   bool leaves_doubt_ = false;
   bool unnamed_is_shared_ = false;  // the unnamed statement is held by links under its server name
   bool discards_names_ = false;     // DISCARD ALL or DEALLOCATE ALL is under way

@@ -217,12 +217,26 @@ bool ClientStartup::on_startup_message(StartupMessage message) {
     return refuse(sqlstate::kCannotConnectNow, "the database system is shutting down");
   }
   is_admin_ = is_admin_database(database_);
-  const std::string_view replication = message_.parameter("replication");
-  if (!replication.empty() && replication != "false" && replication != "off" && replication != "no" &&
-      replication != "0") {
-    return refuse(sqlstate::kFeatureNotSupported, "replication connections are not allowed here");
+  return take_replication() && choose_method();
+}
+
+bool ClientStartup::take_replication() {
+  const std::string_view value = message_.parameter("replication");
+  if (value.empty()) {
+    return true;
   }
-  return choose_method();
+  const auto kind = parse_replication(value);
+  if (!kind) {
+    return refuse(sqlstate::kInvalidParameterValue,
+                  "invalid value for parameter \"replication\": \"" + std::string(value) + "\"");
+  }
+  replication_ = *kind;
+  if (replication_ != ReplicationKind::None && (!config_->conf.allow_replication || is_admin_)) {
+    return refuse(sqlstate::kInvalidAuthorization, is_admin_
+                                                       ? "the admin console has nothing to replicate"
+                                                       : "replication connections are not allowed here");
+  }
+  return true;
 }
 
 std::optional<AuthMethod> ClientStartup::method_for(bool* hba_rejected) {
@@ -236,7 +250,7 @@ std::optional<AuthMethod> ClientStartup::method_for(bool* hba_rejected) {
                                                    .address = address.address,
                                                    .database = database_,
                                                    .user = user_,
-                                                   .replication = false});
+                                                   .replication = replication_ == ReplicationKind::Physical});
   if (rule == nullptr) {
     return std::nullopt;
   }
@@ -368,7 +382,12 @@ bool ClientStartup::authenticated() {
   }
   const conf::Database* entry = config_->database(database_);
   if (entry == nullptr) {
-    return refuse(sqlstate::kInvalidCatalogName, "database \"" + database_ + "\" does not exist");
+    Error unknown{sqlstate::kInvalidCatalogName, "database \"" + database_ + "\" does not exist"};
+    if (replication_ == ReplicationKind::Physical) {
+      unknown.hint = "Physical replication, too, goes where the entry of this name in [databases] says.";
+    }
+    connection_->close_with(unknown, CloseReason::LoginFailed);
+    return false;
   }
   pool_ = worker_->group().pool(*config_, database_, user_);
   if (pool_->database->disabled.load()) {
@@ -401,15 +420,43 @@ bool ClientStartup::authenticated() {
     }
   }
   login_.reset();
-  return take_startup_parameters() && connection_->startup_done();
+  return (replication_ != ReplicationKind::None || take_startup_parameters()) && connection_->startup_done();
+}
+
+bool ClientStartup::is_ignored(std::string_view parameter) const {
+  const auto& ignored = config_->conf.ignore_startup_parameters;
+  return std::any_of(ignored.begin(), ignored.end(),
+                     [&](const std::string& each) { return same_setting_name(each, parameter); });
+}
+
+ReplicationRequest ClientStartup::replication_request() const {
+  ReplicationRequest request{replication_};
+  for (const auto& [name, value] : message_.parameters) {
+    if (name == "user" || name == "database" || (name != "replication" && is_ignored(name))) {
+      continue;
+    }
+    const bool is_application =
+        same_setting_name(name, kTrackedNames[static_cast<size_t>(Tracked::ApplicationName)]);
+    request.parameters.emplace_back(
+        name, is_application && config_->conf.application_name_add_host
+                  ? clean_application_name(value + " - " + connection_->address().to_string())
+                  : value);
+  }
+  return request;
+}
+
+void ClientStartup::append_replication_welcome(
+    std::string& out, const std::vector<std::pair<std::string, std::string>>& parameters, uint32_t process_id,
+    const std::string& cancel_key) const {
+  out += early_;
+  for (const auto& [name, value] : parameters) {
+    append_parameter_status(out, name, value);
+  }
+  append_backend_key_data(out, process_id, cancel_key);
+  append_ready_for_query(out, TransactionStatus::Idle);
 }
 
 bool ClientStartup::take_startup_parameters() {
-  const auto& ignored = config_->conf.ignore_startup_parameters;
-  const auto is_ignored = [&](std::string_view name) {
-    return std::any_of(ignored.begin(), ignored.end(),
-                       [&](const std::string& each) { return same_setting_name(each, name); });
-  };
   StartupSettings asked;
   for (auto& [name, value] : message_.parameters) {
     if (name == "user" || name == "database" || name == "replication" || is_ignored(name)) {

@@ -20,6 +20,7 @@
 #include "proxy/pool/pool_runtime.h"
 #include "proxy/runtime_config.h"
 #include "proxy/session/client_login.h"
+#include "proxy/session/replication_relay.h"
 
 namespace sportello::proxy {
 
@@ -53,6 +54,15 @@ class ClientStartup {
   // Appends all that comes after the authentication, up to ReadyForQuery.
   void append_welcome(std::string& out, uint32_t process_id, const std::string& cancel_key);
 
+  // A replication client has neither settings of ours nor a pool's link: a server of its own takes its
+  // parameters as they are.
+  ReplicationKind replication() const { return replication_; }
+  std::string application_name() const { return std::string(message_.parameter("application_name")); }
+  ReplicationRequest replication_request() const;
+  void append_replication_welcome(std::string& out,
+                                  const std::vector<std::pair<std::string, std::string>>& parameters,
+                                  uint32_t process_id, const std::string& cancel_key) const;
+
   const std::string& user() const { return user_; }
   const std::string& database() const { return database_; }
   const std::shared_ptr<PoolRuntime>& pool() const { return pool_; }
@@ -77,6 +87,8 @@ class ClientStartup {
   bool authenticated();
   bool refuse(std::string_view sqlstate, std::string message);
   std::optional<AuthMethod> method_for(bool* hba_rejected);
+  bool take_replication();
+  bool is_ignored(std::string_view parameter) const;
   bool take_startup_parameters();
   std::string settings_key() const;
 
@@ -92,6 +104,7 @@ class ClientStartup {
   bool is_admin_ = false;
   uint32_t protocol_ = 0;
   StartupMessage message_;
+  ReplicationKind replication_ = ReplicationKind::None;
   std::string user_;
   std::string database_;
   AuthMethod method_ = AuthMethod::Reject;

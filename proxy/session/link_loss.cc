@@ -41,6 +41,7 @@ LinkLoss ClientSession::lose_link(const Error& why, Outbox& to_client) {
   }
   link_ = nullptr;
   pins_ = settled_pins_ = 0;
+  may_open_block_ = encoding_in_doubt_ = false;
   link_differs_ = false;
   leaves_doubt_ = false;
   body_forwarded_ = false;
@@ -169,7 +170,7 @@ ClientSession::Outcome ClientSession::on_message_without_server(const Message& m
   switch (message.frame.type) {
     case kQuery: {
       const auto text = inspected ? decode_query(message.body()) : std::nullopt;
-      if (!text || !ends_block(*context_->facts->look_up(*text, conforming_strings()))) {
+      if (!text || !ends_block(*facts_of(*text))) {
         return fail_message(message, false, to_client);
       }
       end_failed_block(to_client);

@@ -7,6 +7,7 @@
 #include <mutex>
 #include <unordered_map>
 
+#include "protocol/sql/lexer.h"
 #include "protocol/xxhash.h"
 
 namespace sportello::proxy {
@@ -84,6 +85,18 @@ uint64_t startup_identity(const StartupSettings& startup) {
   return hash_bytes(id) | 1U;
 }
 
+// A constant is read when its statement is parsed: '1/2/2024'::date is what DateStyle says at that moment.
+uint64_t reading_identity(const SettingsValues& values) {
+  std::string id;
+  for (size_t i = 0; i < values.tracked.size(); i++) {
+    if (i != static_cast<size_t>(Tracked::ApplicationName) &&
+        i != static_cast<size_t>(Tracked::DefaultTransactionReadOnly)) {
+      id.append(values.tracked[i]).push_back('\0');
+    }
+  }
+  return hash_bytes(id);
+}
+
 struct InternTable {
   std::mutex mutex;
   std::unordered_map<std::string, std::weak_ptr<const SettingsValues>> known;
@@ -124,6 +137,8 @@ Settings intern_settings(SettingsValues values) {
     return strcasecmp(a.first.c_str(), b.first.c_str()) < 0;
   });
   values.startup_id = startup_identity(values.startup);
+  values.reading_id = reading_identity(values);
+  values.encoding_is_ascii_safe = sql::encoding_is_ascii_safe(values[Tracked::ClientEncoding]);
   std::string id = identity(values);
   InternTable& table = intern_table();
   const std::lock_guard lock(table.mutex);

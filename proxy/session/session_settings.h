@@ -50,7 +50,11 @@ using StartupSettings = std::vector<std::pair<std::string, std::string>>;
 struct SettingsValues {
   std::array<std::string, kTrackedCount> tracked;  // empty: never reported, so not known and not set
   StartupSettings startup;
-  uint64_t startup_id = 0;  // equal for equal `startup`, 0 for none; set by intern_settings()
+  uint64_t startup_id =
+      0;  // equal for equal `startup`, 0 for none; set by intern_settings(), as the next two
+  // Equal for equal values of all that a text means something else under: encoding, dates, quoting.
+  uint64_t reading_id = 0;
+  bool encoding_is_ascii_safe = true;  // client_encoding is (lexer.h)
 
   const std::string& operator[](Tracked parameter) const { return tracked[static_cast<size_t>(parameter)]; }
 };

@@ -3,8 +3,9 @@
 // number, so a link need only remember numbers.
 //
 // What makes two statements different, beyond text and types: the session's startup settings (a search_path
-// given at startup changes what names mean) and the database's DDL epoch (a new Parse after a DDL is planned
-// anew).
+// given at startup changes what names mean), those that say how a text is read (SettingsValues::reading_id:
+// the constants of a prepared statement are those of the moment it was parsed), and the database's DDL epoch
+// (a new Parse after a DDL is planned anew).
 //
 // Statements are immutable and interned in one table for all threads. The table holds them weakly; each
 // worker keeps those it met lately (StatementCache), so that a hot Parse takes no lock. Bytes held are
@@ -42,7 +43,7 @@ using StatementRef = std::shared_ptr<const Statement>;
 struct StatementKey {
   std::string_view text;
   std::string_view parameter_types;
-  uint64_t scope = 0;  // database, user, startup settings and DDL epoch, hashed
+  uint64_t scope = 0;  // database, user, settings as above and DDL epoch, hashed
 };
 
 // The statement of this key, made if need be. Any thread. nullptr: the bytes held by all statements have

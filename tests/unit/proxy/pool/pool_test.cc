@@ -187,5 +187,34 @@ TEST(Slots, AreNeverMoreThanTheLimit) {
   EXPECT_EQ(slots.used(), 1);
 }
 
+TEST_F(PoolOfTwoWorkers, AReplicationClientsSlotIsCountedLikeAnyOther) {
+  EXPECT_TRUE(here->take_slot_for_replication());
+  EXPECT_FALSE(here->is_at_limit());
+  EXPECT_TRUE(there->take_slot_for_replication());
+  EXPECT_TRUE(here->is_at_limit());
+  EXPECT_FALSE(here->take_slot_for_replication());
+  EXPECT_EQ(shared->database->links.used(), 2);
+  here->wait(client(1), at(0));
+  EXPECT_EQ(here->take_slot(at(1)), Opening::AtLimit);
+  there->release_slot();
+  EXPECT_EQ(here->take_slot(at(2)), Opening::Granted);
+}
+
+TEST_F(PoolOfTwoWorkers, WhileAReplicationClientWantsASlotNoOtherLinkIsOpened) {
+  there->wait(client(1), at(0));
+  shared->slots_wanted = 1;
+  EXPECT_EQ(there->take_slot(at(1)), Opening::AtLimit);
+  shared->slots_wanted = 0;
+  EXPECT_EQ(there->take_slot(at(1)), Opening::Granted);
+}
+
+TEST_F(PoolOfTwoWorkers, TheDatabasesAndTheUsersLimitAreLimitsOfThePool) {
+  set([](PoolSettings& settings) { settings.max_db_connections = 1; });
+  EXPECT_TRUE(here->take_slot_for_replication());
+  EXPECT_TRUE(there->is_at_limit());
+  EXPECT_FALSE(there->take_slot_for_replication());
+  EXPECT_EQ(shared->links.used(), 1);
+}
+
 }  // namespace
 }  // namespace sportello::proxy
