@@ -190,7 +190,7 @@ struct Config {
   bool server_fast_close = false;  // RECONNECT and reload close session pools' links after the transaction
   Milliseconds autodb_idle_timeout{3'600'000};  // an unused database from "*" is forgotten
   Milliseconds dns_max_ttl{15'000};
-  bool disable_pqexec = false;  // several statements in one text are refused
+  bool disable_pqexec = false;  // the simple query protocol is refused
 
   // How long clients may take, and wait.
   Milliseconds query_timeout{0};

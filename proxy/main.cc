@@ -103,6 +103,9 @@ int serve(const std::string& path) {
     log_error("{}", sockets.error().message);
     return 1;
   }
+  for (const std::string& name : track_extra_parameters(conf.track_extra_parameters)) {
+    log_warning("track_extra_parameters: \"{}\" is one too many and is not tracked", name);
+  }
   WorkerGroup group(load.config);
   ControlPlane control(path, load.config, group);
   group.start(std::move(sockets).value());

@@ -65,12 +65,13 @@ PoolSettingsRef RuntimeConfig::pool_settings(const std::string& database_name,
   settings->cancel_wait_timeout = conf.cancel_wait_timeout;
   settings->server_lifetime = either(db.server_lifetime, conf.server_lifetime);
   settings->server_idle_timeout = conf.server_idle_timeout;
-  settings->server_connect_timeout = conf.server_connect_timeout;
+  settings->server_connect_timeout = either(db.primary.connect_timeout, conf.server_connect_timeout);
   settings->server_login_retry = conf.server_login_retry;
   settings->server_check_delay = conf.server_check_delay;
   settings->server_check_query = conf.server_check_query;
   settings->server_reset_query = conf.server_reset_query;
   settings->server_reset_query_always = conf.server_reset_query_always;
+  settings->server_fast_close = conf.server_fast_close;
   settings->connect_query = db.connect_query;
   settings->address = db.primary;
   return settings;

@@ -27,6 +27,11 @@ constexpr std::string_view kResetDoubt =
     "CLOSE ALL; UNLISTEN *; RESET SESSION AUTHORIZATION; RESET ALL; DISCARD TEMP; "
     "SELECT pg_catalog.pg_advisory_unlock_all()";
 
+// RECONNECT, a changed configuration or address: nobody gets it any more.
+bool is_outdated(ServerLink& link) {
+  return link.close_when_free || link.generation() != link.pool().shared().generation.load();
+}
+
 // The server is not there or not ready, as against: it does not want us.
 bool is_unavailable(const Error& error) {
   return error.sqlstate == sqlstate::kSqlclientUnableToEstablishConnection ||
@@ -40,13 +45,12 @@ Worker::Worker(WorkerGroup& group, size_t index, RuntimeConfigRef config)
       index_(index),
       config_(std::move(config)),
       loop_(std::make_unique<EventLoop>()),
-      read_buffer_(kReadBufferBytes),
+      read_buffer_(config_->conf.pkt_buf),
       facts_(std::make_unique<sql::FactsCache>(group.shapes(), group.seed())),
       verifiers_(group.mock_secret()) {
   context_.facts = facts_.get();
   context_.statements = &statements_;
-  context_.inspect_max = config_->conf.sql_inspect_max;
-  context_.max_prepared_statements = static_cast<size_t>(config_->conf.max_prepared_statements);
+  note_limits();
   on_tick_ = [this] { tick(); };
   tick_timer_ = loop_->every(kTick, &on_tick_);
   auto check = std::make_unique<uv_check_t>();
@@ -88,6 +92,9 @@ void Worker::adopt_client(int fd, const ClientAddress& address) {
   adopted.worker_slot = clients_.size();
   clients_.push_back(std::move(client));
   by_process_id_[adopted.process_id()] = &adopted;
+  if (suspended_) {
+    adopted.hold();
+  }
   if (!adopted.start()) {
     log_warning("a client could not be watched: out of event-loop resources");
     adopted.close(CloseReason::OutOfMemory);
@@ -272,7 +279,7 @@ void Worker::yield_slot(const std::shared_ptr<PoolRuntime>& shared) {
 }
 
 void Worker::open_links(Pool& pool, bool to_minimum) {
-  if (draining_ && clients_.empty()) {
+  if (suspended_ || (draining_ && clients_.empty())) {
     return;
   }
   for (;;) {
@@ -361,6 +368,9 @@ void Worker::receive_link(std::unique_ptr<ServerLink> link, const std::shared_pt
   ServerLink& received = *link;
   links_.push_back(std::move(link));
   received.enter_worker(*this, pool(shared));
+  if (suspended_) {
+    received.transport()->hold();
+  }
   put_back(received);
 }
 
@@ -394,7 +404,7 @@ void Worker::link_free(ServerLink& link) {
 
 void Worker::reset(ServerLink& link) {
   const std::string& query = link.pool().settings().server_reset_query;
-  if (query.empty()) {
+  if (query.empty() || is_outdated(link)) {
     close_link(link);
   } else {
     link.run_own_query(OwnPurpose::Reset, query);
@@ -572,6 +582,9 @@ void Worker::end_round() {
 }
 
 void Worker::tick() {
+  if (suspended_) {
+    return;
+  }
   const TimePoint time = now();
   check_clients(time);
   check_links(time);
@@ -584,6 +597,7 @@ void Worker::tick() {
     last_slow_check_ = time;
     if (index_ == 0) {
       group_->sample_stats(time);
+      group_->forget_unused_databases(time);
     }
   }
   precise_now_ = TimePoint();  // the loop may sleep now
@@ -623,6 +637,13 @@ void Worker::check_links(TimePoint time) {
       close_link(link);
       continue;
     }
+    if (link.phase() == LinkPhase::Held && settings.server_fast_close && is_outdated(link) &&
+        link.client()->is_between_transactions()) {
+      // The session cannot go on as it was without its link: its client is to notice.
+      link.close_when_free = true;
+      link.client()->close(CloseReason::ServerFastClose);
+      continue;
+    }
     if (!slow || link.phase() != LinkPhase::Idle) {
       continue;
     }
@@ -631,8 +652,7 @@ void Worker::check_links(TimePoint time) {
     const bool unused = settings.server_idle_timeout.count() > 0 &&
                         time - link.last_active() >= settings.server_idle_timeout &&
                         link.pool().shared().links.used() > settings.min_pool_size;
-    const bool outdated = link.generation() != link.pool().shared().generation.load();
-    if (old || unused || outdated || link.close_when_free) {
+    if (old || unused || is_outdated(link)) {
       close_link(link);
     }
   }
@@ -652,10 +672,18 @@ void Worker::check_pools(TimePoint time) {
 
 // ---- from the control plane ----
 
+// What the configuration says to sessions.
+void Worker::note_limits() {
+  const conf::Config& conf = config_->conf;
+  context_.inspect_max = conf.sql_inspect_max;
+  context_.max_prepared_statements = static_cast<size_t>(conf.max_prepared_statements);
+  context_.max_packet_size = static_cast<uint32_t>(conf.max_packet_size);
+  context_.simple_query_disabled = conf.disable_pqexec;
+}
+
 void Worker::apply_config(RuntimeConfigRef config) {
   config_ = std::move(config);
-  context_.inspect_max = config_->conf.sql_inspect_max;
-  context_.max_prepared_statements = static_cast<size_t>(config_->conf.max_prepared_statements);
+  note_limits();
   for (auto& [shared, its_pool] : pools_) {
     its_pool->set_settings(its_pool->shared().current_settings());
   }
@@ -697,6 +725,77 @@ void Worker::evict_idle(DatabaseRuntime* database, UserRuntime* user) {
   }
   if (oldest != nullptr) {
     close_link(*oldest);
+  }
+}
+
+void Worker::forget_pools(const DatabaseRuntime* database) {
+  std::erase_if(pools_, [&](const auto& entry) {
+    const Pool* its_pool = entry.second.get();
+    if (entry.first->database.get() != database || !its_pool->waiting().empty()) {
+      return false;
+    }
+    const bool used =
+        std::any_of(links_.begin(), links_.end(), [&](const auto& link) { return &link->pool() == its_pool; }) ||
+        std::any_of(clients_.begin(), clients_.end(),
+                    [&](const auto& client) { return client->pool() == its_pool; });
+    if (!used) {
+      entry.first->workers[index_].in_use.store(false);
+    }
+    return !used;
+  });
+}
+
+// ---- SUSPEND ----
+
+void Worker::suspend() {
+  suspended_ = true;
+  for (const auto& client : clients_) {
+    if (client->admin() == nullptr) {
+      client->hold();
+    }
+  }
+  for (const auto& link : links_) {
+    if (link->was_ready) {
+      link->transport()->hold();
+    }
+  }
+}
+
+void Worker::resume() {
+  if (!std::exchange(suspended_, false)) {
+    return;
+  }
+  for (const auto& client : clients_) {
+    client->release();
+  }
+  for (const auto& link : links_) {
+    if (link->transport() != nullptr) {
+      link->transport()->release();
+    }
+  }
+  serve_waiting();
+}
+
+size_t Worker::unflushed() const {
+  const auto clients = std::count_if(clients_.begin(), clients_.end(), [](const auto& client) {
+    return client->admin() == nullptr && client->unsent_bytes() > 0;
+  });
+  const auto links = std::count_if(links_.begin(), links_.end(), [](const auto& link) {
+    return link->was_ready && link->transport()->unsent_bytes() > 0;
+  });
+  return static_cast<size_t>(clients + links);
+}
+
+void Worker::close_unflushed() {
+  for (size_t i = clients_.size(); i-- > 0;) {
+    if (i < clients_.size() && clients_[i]->admin() == nullptr && clients_[i]->unsent_bytes() > 0) {
+      clients_[i]->close(CloseReason::SuspendTimeout);
+    }
+  }
+  for (size_t i = links_.size(); i-- > 0;) {
+    if (i < links_.size() && links_[i]->was_ready && links_[i]->transport()->unsent_bytes() > 0) {
+      link_failed(*links_[i], {sqlstate::kConnectionFailure, "suspend_timeout: the server takes nothing"});
+    }
   }
 }
 

@@ -31,7 +31,6 @@ class Worker {
  public:
   // Above so many unsent bytes to one peer, its source is not read.
   static constexpr size_t kHighWaterBytes = 64UL << 10;
-  static constexpr size_t kReadBufferBytes = 64UL << 10;
   static constexpr std::chrono::milliseconds kTick{50};
 
   Worker(WorkerGroup& group, size_t index, RuntimeConfigRef config);
@@ -117,13 +116,24 @@ class Worker {
   void serve_waiting();
   void yield_slot(const std::shared_ptr<PoolRuntime>& shared);
   void evict_idle(DatabaseRuntime* database, UserRuntime* user);
+  // Of a database without clients and links: lets go of its pools here.
+  void forget_pools(const DatabaseRuntime* database);
 
   // Nothing of the database runs or waits here any more (PAUSE).
   bool is_quiet(const DatabaseRuntime* database) const;
   void close_idle_links(const std::function<bool(ServerLink&)>& which);
 
+  // SUSPEND: nothing is read, but from the admin console, and no timeout runs, until resume().
+  void suspend();
+  void resume();
+  // Connections with bytes that their peers have not taken yet.
+  size_t unflushed() const;
+  // suspend_timeout: those are closed.
+  void close_unflushed();
+
  private:
   void put_back(ServerLink& link);
+  void note_limits();
   void close_resting_clients();
   void reset(ServerLink& link);
   void give(ServerLink& link, ClientConnection& client);
@@ -164,6 +174,7 @@ class Worker {
   TimePoint last_slow_check_{};
   TimePoint precise_now_{};  // none: not read in this round
   bool draining_ = false;
+  bool suspended_ = false;
 };
 
 }  // namespace sportello::proxy

@@ -139,6 +139,28 @@ void WorkerGroup::sample_stats(TimePoint now) {
   }
 }
 
+void WorkerGroup::forget_unused_databases(TimePoint now) {
+  const RuntimeConfigRef in_force = config();
+  const auto timeout = in_force->conf.autodb_idle_timeout;
+  std::vector<std::string> forgotten;
+  for (const auto& database : directory_.databases()) {
+    const bool is_kept = in_force->conf.databases.contains(database->name) || database->paused.load() ||
+                         database->disabled.load();
+    if (timeout.count() == 0 || is_kept || database->clients.used() > 0 || database->links.used() > 0) {
+      database->unused_since = TimePoint();
+    } else if (database->unused_since == TimePoint()) {
+      database->unused_since = now;
+    } else if (now - database->unused_since >= timeout) {
+      post_all([unused = database.get()](Worker& worker) { worker.forget_pools(unused); });
+      forgotten.push_back(database->name);
+    }
+  }
+  // What the workers let go of after this is dropped the next time.
+  for (const std::string& name : forgotten) {
+    directory_.forget(name);
+  }
+}
+
 // ---- clients ----
 
 size_t WorkerGroup::least_loaded() const {
@@ -214,7 +236,31 @@ void WorkerGroup::pause_all() {
   post_all([](Worker& worker) { worker.close_idle_links([](ServerLink&) { return true; }); });
 }
 
+void WorkerGroup::suspend() {
+  suspended_.store(true);
+  workers_[0]->loop().post([this] {
+    for (const auto& listener : listeners_) {
+      listener->stop();
+    }
+  });
+  post_all([](Worker& worker) { worker.suspend(); });
+}
+
+bool WorkerGroup::end_suspend() {
+  if (!suspended_.exchange(false)) {
+    return false;
+  }
+  post_all([](Worker& worker) { worker.resume(); });
+  workers_[0]->loop().post([this] {
+    for (const auto& listener : listeners_) {
+      listener->start();
+    }
+  });
+  return true;
+}
+
 void WorkerGroup::resume_all() {
+  end_suspend();
   for (const auto& database : directory_.databases()) {
     database->paused.store(false);
   }
@@ -325,6 +371,7 @@ void WorkerGroup::post_all(const std::function<void(Worker&)>& task) {
 
 void WorkerGroup::begin_shutdown(ShutdownMode mode) {
   draining_.store(true);
+  end_suspend();
   Worker& first = *workers_[0];
   // Closed, not just left alone: who comes now is refused by the kernel instead of waiting for nobody.
   first.loop().post([this] { listeners_.clear(); });

@@ -26,6 +26,12 @@ enum class ShutdownMode : uint8_t {
   Now,             // SIGINT
 };
 
+// What a reload came to.
+struct ReloadReport {
+  bool refused = false;               // the configuration in force stays
+  std::vector<std::string> problems;  // why; or what was noticed all the same, such as what needs a restart
+};
+
 class WorkerGroup {
  public:
   explicit WorkerGroup(RuntimeConfigRef config);
@@ -44,6 +50,8 @@ class WorkerGroup {
   const StatsSampler& stats_sampler() const { return stats_sampler_; }
   // From the first worker, about once a second.
   void sample_stats(TimePoint now);
+  // autodb_idle_timeout; likewise.
+  void forget_unused_databases(TimePoint now);
   std::chrono::system_clock::time_point started_at() const { return started_at_; }
 
   RuntimeConfigRef config();
@@ -83,6 +91,11 @@ class WorkerGroup {
   // SIGUSR1 and SIGUSR2, as PgBouncer has them: PAUSE and RESUME of all databases.
   void pause_all();
   void resume_all();
+  // False: it was not suspended.
+  bool end_suspend();
+  // SUSPEND: no connection is accepted and nothing is read, but from the admin console, until resume_all().
+  void suspend();
+  bool is_suspended() const { return suspended_.load(); }
   // Runs `task` on every worker.
   void post_all(const std::function<void(Worker&)>& task);
 
@@ -90,7 +103,7 @@ class WorkerGroup {
   bool is_draining() const { return draining_.load(); }
   void begin_shutdown(ShutdownMode mode);
   // How the admin console reaches the control plane; set by it before start().
-  std::function<void(std::function<void(std::vector<std::string>)> done)> reload;
+  std::function<void(std::function<void(ReloadReport)> done)> reload;
   std::function<void(ShutdownMode)> request_shutdown;
 
  private:
@@ -114,6 +127,7 @@ class WorkerGroup {
   uint64_t last_login_ = 0;              // guarded by mutex_
   std::atomic<uint32_t> last_process_id_{0};
   std::atomic<bool> draining_{false};
+  std::atomic<bool> suspended_{false};
   std::atomic<AuthQuery*> auth_query_{nullptr};
   bool running_ = false;
 };

@@ -94,9 +94,7 @@ void AdminControl::carry_out(const AdminCommand& command, Done done) {
       shutdown(command.shutdown, done);
       return;
     case AdminVerb::Suspend:
-      answer(done, Error{sqlstate::kFeatureNotSupported,
-                         "SUSPEND serves PgBouncer's online restart, which is not done here", "",
-                         "PAUSE holds new statements back until RESUME."});
+      suspend(std::move(done));
       return;
     case AdminVerb::SetConfig:
       answer(done, Error{sqlstate::kFeatureNotSupported, "cannot set \"" + command.argument + "\" here", "",
@@ -166,6 +164,7 @@ void AdminControl::show(ShowTopic topic, Done done) {
                  .users = group.directory().users(),
                  .pools = group.directory().pools(),
                  .sampler = &group.stats_sampler(),
+                 .suspended = group.is_suspended(),
                  .now = home_->now()};
   if (!needs_snapshot(topic)) {
     answer(done, proxy::show(topic, view));
@@ -180,14 +179,17 @@ void AdminControl::show(ShowTopic topic, Done done) {
 
 void AdminControl::reload(Done done) {
   Worker* home = home_;
-  home_->group().reload([home, done = std::move(done)](const std::vector<std::string>& problems) {
+  home_->group().reload([home, done = std::move(done)](const ReloadReport& report) {
+    std::string told;
+    for (const std::string& problem : report.problems) {
+      told += (told.empty() ? "" : "\n") + problem;
+    }
     Result<AdminAnswer> result = AdminAnswer();
-    if (!problems.empty()) {
-      Error refused{sqlstate::kConfigFileError, "RELOAD failed: the configuration in force stays"};
-      for (const std::string& problem : problems) {
-        refused.detail += (refused.detail.empty() ? "" : "\n") + problem;
-      }
-      result = std::move(refused);
+    if (report.refused) {
+      result = Error{sqlstate::kConfigFileError, "RELOAD failed: the configuration in force stays", told};
+    } else if (!told.empty()) {
+      result->notice = "the configuration is in force, but not all of it";
+      result->detail = told;
     }
     home->loop().post([done, result = std::move(result)]() mutable { done(std::move(result)); });
   });
@@ -216,7 +218,7 @@ void AdminControl::pause(const Databases& databases, Done done) {
 }
 
 Result<AdminAnswer> AdminControl::resume(const AdminCommand& command, const Databases& databases) {
-  bool any = false;
+  bool any = command.argument.empty() && home_->group().end_suspend();
   for (const auto& database : databases) {
     any = database->paused.exchange(false) || any;
   }
@@ -227,6 +229,43 @@ Result<AdminAnswer> AdminControl::resume(const AdminCommand& command, const Data
   }
   home_->group().post_serve_all();
   return AdminAnswer();
+}
+
+// Nothing is read from now on; what has been read is waited for until the peers have taken it, or, at
+// suspend_timeout, are closed.
+void AdminControl::suspend(Done done) {
+  WorkerGroup& group = home_->group();
+  if (group.is_suspended()) {
+    answer(done, Error{sqlstate::kInvalidParameterValue, "already suspended"});
+    return;
+  }
+  group.suspend();
+  const TimePoint deadline = home_->now() + group.config()->conf.suspend_timeout;
+  auto asking = std::make_shared<bool>(false);
+  auto over = std::make_shared<bool>(false);
+  look_until_done([this, deadline, done = std::move(done), asking, over] {
+    if (!home_->group().is_suspended()) {
+      answer(done, Error{sqlstate::kQueryCanceled, "SUSPEND ended by a RESUME"});
+      return true;
+    }
+    if (*over) {
+      answer(done, AdminAnswer());
+      return true;
+    }
+    if (home_->now() >= deadline) {
+      home_->group().post_all([](Worker& worker) { worker.close_unflushed(); });
+    }
+    if (!*asking) {
+      *asking = true;
+      gather<size_t>(
+          *home_, [](Worker& worker) { return worker.unflushed(); },
+          [asking, over](const std::vector<size_t>& unflushed) {
+            *asking = false;
+            *over = std::all_of(unflushed.begin(), unflushed.end(), [](size_t each) { return each == 0; });
+          });
+    }
+    return false;
+  });
 }
 
 void AdminControl::kill(const Databases& databases, Done done) {

@@ -43,6 +43,7 @@ class AdminControl {
   void reload(Done done);
   void pause(const Databases& databases, Done done);
   Result<AdminAnswer> resume(const AdminCommand& command, const Databases& databases);
+  void suspend(Done done);
   void kill(const Databases& databases, Done done);
   void kill_client(uint32_t id, Done done);
   void reconnect(const Databases& databases);

@@ -323,7 +323,7 @@ void show_mem(AdminTable& table, const AdminView& view) {
   add("client_session", sizeof(ClientSession), sockets.clients - sockets.logging_in);
   add("server_link", sizeof(ServerLink), sockets.servers);
   add("pool", sizeof(PoolRuntime), view.pools.size());
-  add("read_buffer", Worker::kReadBufferBytes, view.workers.size());
+  add("read_buffer", view.config->conf.pkt_buf, view.workers.size());
 }
 
 void show_config(AdminTable& table, const AdminView& view) {
@@ -336,9 +336,9 @@ void show_state(AdminTable& table, const AdminView& view) {
   const bool paused =
       !view.databases.empty() && std::all_of(view.databases.begin(), view.databases.end(),
                                              [](const auto& database) { return database->paused.load(); });
-  table.add("active", paused ? "no" : "yes");
+  table.add("active", paused || view.suspended ? "no" : "yes");
   table.add("paused", paused ? "yes" : "no");
-  table.add("suspended", "no");
+  table.add("suspended", view.suspended ? "yes" : "no");
 }
 
 }  // namespace

@@ -24,6 +24,7 @@ struct AdminView {
   std::vector<std::shared_ptr<UserRuntime>> users;
   std::vector<std::shared_ptr<PoolRuntime>> pools;
   const StatsSampler* sampler = nullptr;
+  bool suspended = false;
   TimePoint now{};
   std::vector<WorkerSnapshot> workers;  // if needs_snapshot()
 };

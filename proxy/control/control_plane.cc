@@ -37,9 +37,13 @@ void block_signals() {
 }
 
 ControlPlane::ControlPlane(std::string config_path, RuntimeConfigRef config, WorkerGroup& group)
-    : config_path_(std::move(config_path)), config_(std::move(config)), group_(group), auth_query_(loop_) {
+    : config_path_(std::move(config_path)),
+      config_(std::move(config)),
+      started_with_(config_->conf),
+      group_(group),
+      auth_query_(loop_) {
   group_.set_auth_query(&auth_query_);
-  group_.reload = [this](std::function<void(std::vector<std::string>)> done) {
+  group_.reload = [this](std::function<void(ReloadReport)> done) {
     loop_.post([this, done = std::move(done)] { done(reload()); });
   };
   group_.request_shutdown = [this](ShutdownMode mode) { loop_.post([this, mode] { begin_shutdown(mode); }); };
@@ -88,7 +92,7 @@ void ControlPlane::on_signal(int number) {
   }
 }
 
-std::vector<std::string> ControlPlane::reload() {
+ReloadReport ControlPlane::reload() {
   sd_notify(0, "RELOADING=1");
   RuntimeConfigLoad load = load_runtime_config(config_path_);
   for (const std::string& problem : load.problems) {
@@ -97,18 +101,17 @@ std::vector<std::string> ControlPlane::reload() {
   if (load.config == nullptr) {
     log_error("reload refused: the configuration in force stays");
   } else {
-    for (const std::string& name : conf::restart_needed(config_->conf, load.config->conf)) {
+    configure_log(load.config->conf);
+    for (const std::string& name : conf::restart_needed(started_with_, load.config->conf)) {
       load.problems.push_back("a change of " + name + " takes effect at the next restart");
       log_warning("{}", load.problems.back());
     }
     config_ = load.config;
-    configure_log(config_->conf);
     group_.apply_config(config_);
     log_info("configuration reloaded");
-    load.problems.clear();
   }
   sd_notify(0, "READY=1");
-  return load.problems;
+  return {.refused = load.config == nullptr, .problems = std::move(load.problems)};
 }
 
 void ControlPlane::begin_shutdown(ShutdownMode mode) {

@@ -31,13 +31,14 @@ class ControlPlane {
 
  private:
   void on_signal(int number);
-  std::vector<std::string> reload();
+  ReloadReport reload();
   void begin_shutdown(ShutdownMode mode);
   void check_drained();
   void watch_signal(int number);
 
   std::string config_path_;
   RuntimeConfigRef config_;
+  const conf::Config started_with_;  // what needs a restart is still as it says here
   WorkerGroup& group_;
   EventLoop loop_;
   AuthQuery auth_query_;

@@ -10,7 +10,9 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <sstream>
 
@@ -43,6 +45,14 @@ Result<int> bind_tcp(const conf::Config& conf, const addrinfo& address) {
   }
   if (address.ai_family == AF_INET6) {
     set_flag(fd, IPPROTO_IPV6, IPV6_V6ONLY);
+  }
+  if (conf.tcp_defer_accept) {
+    // The kernel keeps a connection to itself until its client has said something; after that long, or what
+    // a login may take, we get it all the same.
+    constexpr int kMostSeconds = 45;
+    const auto login = std::chrono::ceil<std::chrono::seconds>(conf.client_login_timeout).count();
+    const int seconds = login > 0 ? static_cast<int>(std::min<int64_t>(login, kMostSeconds)) : kMostSeconds;
+    setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &seconds, sizeof seconds);
   }
   if (bind(fd, address.ai_addr, address.ai_addrlen) != 0 || listen(fd, conf.listen_backlog) != 0) {
     const Error error =

@@ -80,7 +80,7 @@ void Transport::on_event(int status, int events) {
     }
     send_unsent();
     if (unsent_bytes() == 0) {
-      arm(reading_ ? UV_READABLE : UV_DISCONNECT);
+      arm(reads() ? UV_READABLE : UV_DISCONNECT);
       // Readable bytes are told again by the next poll, which is level-triggered.
       handler_->on_drained();
       return;
@@ -89,16 +89,23 @@ void Transport::on_event(int status, int events) {
   if ((events & (UV_READABLE | UV_DISCONNECT)) == 0) {
     return;
   }
-  if (!reading_ && (events & UV_DISCONNECT) == 0) {
+  if (!reads() && (events & UV_DISCONNECT) == 0) {
     arm((armed_ & UV_WRITABLE) | UV_DISCONNECT);
     return;
   }
   handler_->on_readable();
 }
 
+void Transport::release() {
+  held_ = false;
+  if (reading_) {
+    resume();
+  }
+}
+
 void Transport::resume() {
   reading_ = true;
-  if ((armed_ & UV_READABLE) == 0 && !connecting_) {
+  if (!held_ && (armed_ & UV_READABLE) == 0 && !connecting_) {
     arm((armed_ & UV_WRITABLE) | UV_READABLE);
   }
 }
@@ -284,7 +291,7 @@ void Transport::keep(std::string_view bytes) {
   }
   unsent_->append(bytes);
   if (!connecting_) {
-    arm((reading_ ? UV_READABLE : UV_DISCONNECT) | UV_WRITABLE);
+    arm((reads() ? UV_READABLE : UV_DISCONNECT) | UV_WRITABLE);
   }
 }
 

@@ -73,6 +73,9 @@ class Transport {
   void pause() { reading_ = false; }
   void resume();
   bool paused() const { return !reading_; }
+  // Reads nothing until release(), whatever resume() says: SUSPEND.
+  void hold() { held_ = true; }
+  void release();
 
   int fd() const { return fd_; }
   // The socket leaves its loop; unsent bytes and TLS stay here for adopt(). Returns the descriptor.
@@ -82,6 +85,7 @@ class Transport {
  private:
   void on_event(int status, int events);
   void arm(int events);
+  bool reads() const { return reading_ && !held_; }
   void keep(std::string_view bytes);
   void send_pieces(const Outbox& box);
   void send_bytes(std::string_view bytes);
@@ -100,6 +104,7 @@ class Transport {
   int fd_;
   int armed_ = 0;  // what the poll handle waits for now
   bool reading_ = true;
+  bool held_ = false;
   bool connecting_ = false;
   bool broken_ = false;  // a send failed: what is written from now on is dropped, the next read tells
 };

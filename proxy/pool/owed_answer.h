@@ -51,13 +51,13 @@ enum class OwedEffect : uint8_t {
 // RESET goes back to what the client had at login, which the link's own defaults may not be. A bit per
 // Tracked says which; this one: those that the server reports with the link's defaults (of several statements
 // in one text it is not known what each resets).
-inline constexpr uint8_t kRestoresReported = 0x80;
-inline constexpr uint8_t kRestoresAll = 0x7f;
+inline constexpr uint16_t kRestoresReported = 0x8000;
+inline constexpr uint16_t kRestoresAll = 0x7fff;
 
 // What hangs on a statement beside its answer.
 struct Consequences {
   uint8_t effects = 0;   // of OwedEffect
-  uint8_t restores = 0;  // settings, as above
+  uint16_t restores = 0;  // settings, as above
   uint64_t pins = 0;     // what it may leave on the link
   // A SET of one parameter outside a transaction: from its success on, the session carries it from link to
   // link.

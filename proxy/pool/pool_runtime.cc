@@ -42,7 +42,7 @@ std::shared_ptr<DatabaseRuntime> PoolDirectory::database(const std::string& name
   auto& slot = databases_[name];
   if (!slot) {
     slot = std::make_shared<DatabaseRuntime>(name);
-    slot->scope.id = databases_.size();
+    slot->scope.id = ++last_database_id_;
   }
   return slot;
 }
@@ -66,6 +66,17 @@ std::shared_ptr<PoolRuntime> PoolDirectory::pool(const std::string& database_nam
     slot = std::make_shared<PoolRuntime>(std::move(its_database), std::move(its_user));
   }
   return slot;
+}
+
+// Nobody can come by a reference but through the maps, so a count of one stays one.
+void PoolDirectory::forget(const std::string& database) {
+  const std::lock_guard lock(mutex_);
+  std::erase_if(pools_,
+                [&](const auto& pool) { return pool.first.first == database && pool.second.use_count() == 1; });
+  const auto found = databases_.find(database);
+  if (found != databases_.end() && found->second.use_count() == 1) {
+    databases_.erase(found);
+  }
 }
 
 std::vector<std::shared_ptr<PoolRuntime>> PoolDirectory::pools() {

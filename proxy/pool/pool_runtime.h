@@ -60,6 +60,7 @@ struct DatabaseRuntime {
   Slots clients;
   std::atomic<bool> paused{false};
   std::atomic<bool> disabled{false};
+  TimePoint unused_since{};  // the first worker's; TimePoint(): it has clients or links
 };
 
 struct UserRuntime {
@@ -144,9 +145,12 @@ class PoolDirectory {
   std::vector<std::shared_ptr<PoolRuntime>> pools();
   std::vector<std::shared_ptr<DatabaseRuntime>> databases();
   std::vector<std::shared_ptr<UserRuntime>> users();
+  // Drops a database and its pools if nobody else refers to them.
+  void forget(const std::string& database);
 
  private:
   std::mutex mutex_;
+  uint64_t last_database_id_ = 0;  // ids are never given twice
   std::map<std::string, std::shared_ptr<DatabaseRuntime>> databases_;
   std::map<std::string, std::shared_ptr<UserRuntime>> users_;
   std::map<std::pair<std::string, std::string>, std::shared_ptr<PoolRuntime>> pools_;

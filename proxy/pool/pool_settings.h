@@ -38,6 +38,7 @@ struct PoolSettings {
   std::string server_check_query;
   std::string server_reset_query;
   bool server_reset_query_always = false;
+  bool server_fast_close = false;
   std::string connect_query;
 
   conf::ServerAddress address;  // where to, and as whom if it says so

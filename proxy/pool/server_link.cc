@@ -9,6 +9,7 @@
 #include "protocol/frontend_messages.h"
 #include "protocol/invariant.h"
 #include "protocol/sqlstate.h"
+#include "proxy/log.h"
 #include "proxy/session/client_connection.h"
 #include "proxy/worker.h"
 
@@ -260,6 +261,12 @@ void ServerLink::logged_in(const ServerLoginResult& done) {
     if (const auto tracked = find_tracked(name)) {
       values.tracked[static_cast<size_t>(*tracked)] = value;
       state_.reported |= 1U << static_cast<unsigned>(*tracked);
+    }
+  }
+  for (size_t i = kTrackedCount; i < tracked_count(); i++) {
+    if (!state_.reports(static_cast<Tracked>(i))) {
+      log_limited("track", "track_extra_parameters: the server of database \"{}\" does not report \"{}\"",
+                  pool_->shared().database->name, tracked_name(i));
     }
   }
   state_.settings = intern_settings(std::move(values));

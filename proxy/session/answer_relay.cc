@@ -144,6 +144,12 @@ ServerStep ClientSession::on_server_bytes(std::string_view in, Outbox& to_server
       relaying.fail(sqlstate::kProtocolViolation, "the server sent a message with an invalid length");
       break;
     }
+    if (frame.length > context_->max_packet_size) {
+      relaying.fail(sqlstate::kProtocolViolation,
+                    "the server sent a message of " + std::to_string(frame.length) +
+                        " bytes, longer than max_packet_size");
+      break;
+    }
     if (is_inspected(frame.type) && rest.size() < frame.total_bytes()) {
       if (frame.length > kMaxInspectedAnswer) {
         relaying.fail(sqlstate::kProtocolViolation, "the server sent a message that is too long");
@@ -216,10 +222,10 @@ bool ClientSession::on_answer(Relaying& relaying, const Frame& frame, std::strin
     }
     const bool visible = is_client_visible(owed.delivery);
     if (visible) {
-      restores_ = owed.failed ? 0 : static_cast<uint8_t>(restores_ | owed.then.restores);
+      restores_ = owed.failed ? 0 : static_cast<uint16_t>(restores_ | owed.then.restores);
       if (restores_ != 0) {
         relaying.send_run();
-        restore_login_settings(std::exchange(restores_, 0), relaying.to_client);
+        restore_login_settings(std::exchange(restores_, uint16_t{0}), relaying.to_client);
       }
     }
     deliver(visible);
@@ -513,7 +519,7 @@ void ClientSession::on_parameter(Relaying& relaying, const ParameterStatus& para
   }
   if (!link_->owed.empty() && (link_->owed.front().then.restores & kRestoresReported) != 0 &&
       (*link_->login_settings)[*tracked] == parameter.value) {
-    restores_ |= static_cast<uint8_t>(1U << static_cast<unsigned>(*tracked));
+    restores_ |= static_cast<uint16_t>(1U << static_cast<unsigned>(*tracked));
   }
   if (!ours && (*settings_)[*tracked] != parameter.value) {
     settings_ = with_tracked(settings_, *tracked, parameter.value);
@@ -521,11 +527,11 @@ void ClientSession::on_parameter(Relaying& relaying, const ParameterStatus& para
 }
 
 // RESET goes back to what the client had at login; the server has gone back to what the link had at its own.
-void ClientSession::restore_login_settings(uint8_t which, Outbox& to_client) {
-  for (size_t i = 0; i < kTrackedCount; i++) {
+void ClientSession::restore_login_settings(uint16_t which, Outbox& to_client) {
+  for (size_t i = 0; i < tracked_count(); i++) {
     const std::string& value = login_settings_->tracked[i];
     if (((which >> i) & 1U) != 0 && settings_->tracked[i] != value) {
-      append_parameter_status(to_client.own(), kTrackedNames[i], value);
+      append_parameter_status(to_client.own(), tracked_name(i), value);
       settings_ = with_tracked(settings_, static_cast<Tracked>(i), value);
     }
   }

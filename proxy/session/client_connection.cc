@@ -338,6 +338,11 @@ bool ClientConnection::is_resting() const {
   return !waiting_ && (link_ == nullptr || (session_ && link_->state().at_rest()));
 }
 
+bool ClientConnection::is_between_transactions() const {
+  return session_ && session_->keeps_link() && link_ != nullptr && link_->state().at_rest() &&
+         !session_->in_message();
+}
+
 void ClientConnection::login_ended() {
   if (login_ != 0) {
     worker_->group().login_ended(std::exchange(login_, 0));

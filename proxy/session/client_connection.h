@@ -73,6 +73,9 @@ class ClientConnection final : private Transport::Handler {
   int fd() const { return transport_.fd(); }
   void pause() { transport_.pause(); }
   void resume() { transport_.resume(); }
+  // SUSPEND: reads nothing in between.
+  void hold() { transport_.hold(); }
+  void release() { transport_.release(); }
   // The client asked for its running statement to be cancelled.
   void cancel();
 
@@ -86,6 +89,8 @@ class ClientConnection final : private Transport::Handler {
   const ClientAddress& address() const { return address_; }
   // It has asked nothing that is not answered, and is in no transaction.
   bool is_resting() const;
+  // It holds a link for good (pool_mode = session) and could go without leaving anything half done.
+  bool is_between_transactions() const;
   bool is_waiting() const { return waiting_; }
   bool is_logged_in() const { return startup_ == nullptr; }
   const std::string& user_name() const;

@@ -125,6 +125,15 @@ bool is_ascii(std::string_view text) {
                       [](char c) { return (static_cast<unsigned char>(c) & 0x80U) != 0; });
 }
 
+// The parameter of track_extra_parameters that a lone SET or RESET is about.
+std::optional<Tracked> extra_parameter(const sql::StatementFacts& facts) {
+  if (tracked_count() == kTrackedCount || facts.multi || facts.kind != sql::StatementKind::Set ||
+      !facts.has(sql::Effect::SetOther)) {
+    return std::nullopt;
+  }
+  return find_tracked(facts.name);
+}
+
 void append_header(std::string& out, char type, size_t body_bytes) {
   std::array<char, kFrameHeaderBytes> header;
   header[0] = type;
@@ -233,6 +242,18 @@ ClientStep ClientSession::on_client_bytes(std::string_view in, Outbox& to_server
       step.detail = status == FrameStatus::Malformed
                         ? "invalid message length"
                         : "invalid frontend message type " + std::to_string(static_cast<uint8_t>(frame.type));
+      break;
+    }
+    if (frame.length > context_->max_packet_size) {
+      step.need = ClientStep::Need::Close;
+      step.reason = CloseReason::ProtocolViolation;
+      step.detail = "a message of " + std::to_string(frame.length) + " bytes is longer than max_packet_size";
+      break;
+    }
+    if (context_->simple_query_disabled && frame.type == frontend::kQuery) {
+      step.need = ClientStep::Need::Close;
+      step.reason = CloseReason::ProtocolViolation;
+      step.detail = "PQexec disallowed";
       break;
     }
     const Message message{frame, rest.substr(0, frame.total_bytes())};
@@ -1021,7 +1042,10 @@ Consequences ClientSession::note_effects(const sql::FactsPtr& facts_owner) {
       then.pins |= kPinUnreported;
     }
   }
-  if (can_follow(facts)) {
+  if (const auto extra = extra_parameter(facts); extra && link_->reports(*extra)) {
+    then.pins &= ~static_cast<uint64_t>(Effect::SetOther);  // what it comes to is reported
+    then.restores = facts.set_to_default ? static_cast<uint16_t>(1U << static_cast<unsigned>(*extra)) : uint16_t{0};
+  } else if (can_follow(facts)) {
     then.follows = std::shared_ptr<const sql::StatementFacts>(facts_owner, &facts);
     then.pins &= ~static_cast<uint64_t>(Effect::SetOther);
   }
@@ -1037,7 +1061,7 @@ Consequences ClientSession::note_effects(const sql::FactsPtr& facts_owner) {
   } else if (facts.has(Effect::SetReported) && facts.set_to_default) {
     const auto parameter = find_tracked(facts.name);
     then.restores =
-        parameter ? static_cast<uint8_t>(1U << static_cast<unsigned>(*parameter)) : kRestoresReported;
+        parameter ? static_cast<uint16_t>(1U << static_cast<unsigned>(*parameter)) : kRestoresReported;
   }
   const bool resets_startup =
       facts.has(Effect::SetOther) && facts.set_to_default && !settings_->startup.empty();

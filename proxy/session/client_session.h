@@ -56,6 +56,8 @@ struct SessionContext {
   size_t inspect_max = 64UL << 10;  // longer messages are streamed, not looked into
   size_t max_prepared_statements =
       200;  // a link; 0: named statements pin the session and keep the client's own names
+  uint32_t max_packet_size = kMaxFrameLength;  // a longer message, of either side, ends its connection
+  bool simple_query_disabled = false;          // disable_pqexec: a Query ends its connection
 };
 
 struct ClientStep {
@@ -229,7 +231,7 @@ class ClientSession {
   void on_parameter(Relaying& relaying, const ParameterStatus& parameter);
   bool heal(const ErrorFields& fields);
   void send_healed(Outbox& to_server);
-  void restore_login_settings(uint8_t which, Outbox& to_client);
+  void restore_login_settings(uint16_t which, Outbox& to_client);
 
   SessionContext* context_;
   DatabaseScope* scope_;
@@ -253,7 +255,7 @@ class ClientSession {
   bool unnamed_is_shared_ = false;  // the unnamed statement is held by links under its server name
   bool discards_names_ = false;     // DISCARD ALL or DEALLOCATE ALL is under way
   bool link_differs_ = false;       // from settings_: set right before the next statement
-  uint8_t restores_ = 0;            // settings that go back to login's at the next ReadyForQuery
+  uint16_t restores_ = 0;           // settings that go back to login's at the next ReadyForQuery
   std::shared_ptr<const sql::StatementFacts>
       followed_;                       // a SET that succeeded; its transaction has not ended
   Consequences portal_then_;           // of what was bound since the last Sync

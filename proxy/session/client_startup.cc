@@ -498,7 +498,7 @@ bool ClientStartup::take_startup_parameters() {
 
 std::string ClientStartup::settings_key() const {
   std::string key;
-  for (size_t i = 0; i < kTrackedCount; i++) {
+  for (size_t i = 0; i < tracked_count(); i++) {
     if (static_cast<Tracked>(i) != Tracked::ApplicationName) {
       key.append(wanted_.tracked[i]).push_back('\0');
     }
@@ -510,12 +510,24 @@ std::string ClientStartup::settings_key() const {
   return key;
 }
 
+// What track_extra_parameters names and this server does not report is a startup setting like any other.
+void ClientStartup::untrack_unreported(uint32_t reported) {
+  for (size_t i = kTrackedCount; i < tracked_count(); i++) {
+    if (!wanted_.tracked[i].empty() && ((reported >> i) & 1U) == 0) {
+      wanted_.startup.emplace_back(tracked_name(i), std::exchange(wanted_.tracked[i], {}));
+    }
+  }
+}
+
 ClientStartup::Readiness ClientStartup::settle_settings() {
   std::shared_ptr<const Welcome> welcome;
   Settings known;
   {
     const std::lock_guard lock(pool_->mutex);
     welcome = pool_->welcome;
+    if (welcome != nullptr) {
+      untrack_unreported(welcome->reported);
+    }
     const auto found = pool_->startup_known.find(settings_key());
     if (found != pool_->startup_known.end()) {
       known = found->second;
@@ -528,7 +540,7 @@ ClientStartup::Readiness ClientStartup::settle_settings() {
   const std::string& application = wanted_[Tracked::ApplicationName];
   if (known == nullptr) {
     bool certain = wanted_.startup.empty();
-    for (size_t i = 0; i < kTrackedCount; i++) {
+    for (size_t i = 0; i < tracked_count(); i++) {
       const auto parameter = static_cast<Tracked>(i);
       certain = certain && (wanted_.tracked[i].empty() || parameter == Tracked::ApplicationName ||
                             is_same_value(parameter, wanted_.tracked[i], welcome->settings->tracked[i]));
@@ -536,7 +548,7 @@ ClientStartup::Readiness ClientStartup::settle_settings() {
     if (!certain) {
       SettingsValues target = *welcome->settings;
       target.startup = wanted_.startup;
-      for (size_t i = 0; i < kTrackedCount; i++) {
+      for (size_t i = 0; i < tracked_count(); i++) {
         if (!wanted_.tracked[i].empty() && static_cast<Tracked>(i) != Tracked::ApplicationName) {
           target.tracked[i] = wanted_.tracked[i];
         }

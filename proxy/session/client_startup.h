@@ -114,6 +114,8 @@ class ClientStartup {
   std::string early_;
   bool direct_tls_ = false;
   std::shared_ptr<PoolRuntime> pool_;
+  void untrack_unreported(uint32_t reported);
+
   SettingsValues wanted_;  // tracked: only those the client gave
   std::string settings_sql_;
   Settings settings_;

@@ -25,8 +25,10 @@ enum class CloseReason : uint8_t {
   ClientWriteTimeout,
   StatementModeTransaction,
   ServerLost,
+  ServerFastClose,
   Killed,
   ShuttingDown,
+  SuspendTimeout,
   TooManyConnections,
   OutOfMemory,
 };
@@ -38,7 +40,7 @@ struct CloseReasonRow {
   std::string_view text;
 };
 
-inline constexpr std::array<CloseReasonRow, 18> kCloseReasons = {{
+inline constexpr std::array<CloseReasonRow, 20> kCloseReasons = {{
     {CloseReason::None, "none", "", ""},
     {CloseReason::ClientTerminated, "client close request", "", ""},
     {CloseReason::ClientVanished, "client unexpected eof", "", ""},
@@ -61,10 +63,13 @@ inline constexpr std::array<CloseReasonRow, 18> kCloseReasons = {{
     {CloseReason::StatementModeTransaction, "transaction in statement mode", sqlstate::kProtocolViolation,
      "transaction blocks not allowed in statement pooling mode"},
     {CloseReason::ServerLost, "server lost", sqlstate::kConnectionFailure, "the server connection was lost"},
+    {CloseReason::ServerFastClose, "server_fast_close", sqlstate::kAdminShutdown,
+     "server_fast_close: the server connection of this session is to be replaced"},
     {CloseReason::Killed, "killed by the administrator", sqlstate::kAdminShutdown,
      "terminating connection due to administrator command"},
     {CloseReason::ShuttingDown, "shutting down", sqlstate::kAdminShutdown,
      "terminating connection due to administrator command: sportello is shutting down"},
+    {CloseReason::SuspendTimeout, "suspend_timeout", "", ""},
     {CloseReason::TooManyConnections, "too many connections", sqlstate::kTooManyConnections,
      "sorry, too many clients already"},
     {CloseReason::OutOfMemory, "out of memory", sqlstate::kOutOfMemory, "out of memory"},

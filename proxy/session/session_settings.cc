@@ -97,6 +97,16 @@ uint64_t reading_identity(const SettingsValues& values) {
   return hash_bytes(id);
 }
 
+struct ExtraTracked {
+  std::array<std::string, kMostExtraTracked> names;
+  size_t count = 0;
+};
+
+ExtraTracked& extra_tracked() {
+  static ExtraTracked extra;
+  return extra;
+}
+
 struct InternTable {
   std::mutex mutex;
   std::unordered_map<std::string, std::weak_ptr<const SettingsValues>> known;
@@ -122,9 +132,33 @@ bool same_setting_name(std::string_view a, std::string_view b) {
   return a.size() == b.size() && strncasecmp(a.data(), b.data(), a.size()) == 0;
 }
 
+std::vector<std::string> track_extra_parameters(const std::vector<std::string>& names) {
+  ExtraTracked& extra = extra_tracked();
+  extra.count = 0;
+  std::vector<std::string> too_many;
+  for (const std::string& name : names) {
+    if (name.empty() || find_tracked(name)) {
+      continue;
+    }
+    if (extra.count == kMostExtraTracked) {
+      too_many.push_back(name);
+    } else {
+      extra.names[extra.count++] = name;
+    }
+  }
+  return too_many;
+}
+
+size_t tracked_count() { return kTrackedCount + extra_tracked().count; }
+
+std::string_view tracked_name(size_t parameter) {
+  return parameter < kTrackedCount ? kTrackedNames[parameter]
+                                   : std::string_view(extra_tracked().names[parameter - kTrackedCount]);
+}
+
 std::optional<Tracked> find_tracked(std::string_view name) {
-  for (size_t i = 0; i < kTrackedCount; i++) {
-    if (same_setting_name(kTrackedNames[i], name)) {
+  for (size_t i = 0; i < tracked_count(); i++) {
+    if (same_setting_name(tracked_name(i), name)) {
       return static_cast<Tracked>(i);
     }
   }
@@ -206,6 +240,11 @@ std::string settings_switch(const SettingsValues& from, const SettingsValues& to
     const std::string* had = find_startup(from.startup, name);
     if (had == nullptr || *had != value) {
       append_set_config(sql, name, value);
+    }
+  }
+  for (size_t i = kTrackedCount; i < tracked_count(); i++) {
+    if (from.tracked[i] != to.tracked[i] && !to.tracked[i].empty()) {
+      append_set_config(sql, tracked_name(i), to.tracked[i]);  // it may be a list
     }
   }
   for (size_t i = 0; i < kTrackedCount; i++) {

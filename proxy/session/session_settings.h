@@ -21,7 +21,7 @@
 
 namespace sportello::proxy {
 
-// In the order of kTrackedNames.
+// In the order of kTrackedNames; after them those of track_extra_parameters.
 enum class Tracked : uint8_t {
   ClientEncoding,
   DateStyle,
@@ -41,6 +41,16 @@ inline constexpr std::array<std::string_view, kTrackedCount> kTrackedNames = {
     "application_name",
     "default_transaction_read_only"};
 
+// track_extra_parameters: more names, tracked on servers that report them. Said once, before any thread looks
+// for one; names that are tracked anyway count for nothing, and those beyond kMostExtraTracked are given
+// back.
+inline constexpr size_t kMostExtraTracked = 8;
+inline constexpr size_t kTrackedSlots = kTrackedCount + kMostExtraTracked;
+std::vector<std::string> track_extra_parameters(const std::vector<std::string>& names);
+// Of those before and those of track_extra_parameters.
+size_t tracked_count();
+std::string_view tracked_name(size_t parameter);
+
 // Case does not matter, as in PostgreSQL.
 std::optional<Tracked> find_tracked(std::string_view name);
 bool same_setting_name(std::string_view a, std::string_view b);
@@ -48,7 +58,7 @@ bool same_setting_name(std::string_view a, std::string_view b);
 using StartupSettings = std::vector<std::pair<std::string, std::string>>;
 
 struct SettingsValues {
-  std::array<std::string, kTrackedCount> tracked;  // empty: never reported, so not known and not set
+  std::array<std::string, kTrackedSlots> tracked;  // empty: never reported, so not known and not set
   StartupSettings startup;
   uint64_t startup_id =
       0;  // equal for equal `startup`, 0 for none; set by intern_settings(), as the next two

@@ -30,7 +30,8 @@ StatTotals StatTotals::of(const PoolStats& stats) {
 }
 
 StatTotals StatTotals::averages_since(const StatTotals& then, std::chrono::microseconds elapsed) const {
-  const auto grown = [&](Stat stat) { return (*this)[stat] - then[stat]; };
+  // Less than before: pools were forgotten with what they had counted (autodb_idle_timeout).
+  const auto grown = [&](Stat stat) { return (*this)[stat] < then[stat] ? 0 : (*this)[stat] - then[stat]; };
   const auto a_second = [&](Stat stat) {
     constexpr double kMicroseconds = 1e6;
     return elapsed.count() <= 0 ? 0

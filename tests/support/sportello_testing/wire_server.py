@@ -88,9 +88,9 @@ class ServerConnection:
             self._buffer.typed = True
             return self.startup
 
-    def welcome(self, process_id=4711, secret_key=123456):
-        """All that follows a successful authentication, AuthenticationOk included."""
-        self.send(wire.authentication_ok(), *(wire.parameter_status(*pair) for pair in _PARAMETERS),
+    def welcome(self, process_id=4711, secret_key=123456, **parameters):
+        """All that follows a successful authentication, AuthenticationOk included; `parameters` are reported, too."""
+        self.send(wire.authentication_ok(), *(wire.parameter_status(*pair) for pair in [*_PARAMETERS, *parameters.items()]),
                   wire.backend_key_data(process_id, secret_key), wire.ready_for_query())
 
     def accept_login(self):
