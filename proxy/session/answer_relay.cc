@@ -145,9 +145,9 @@ ServerStep ClientSession::on_server_bytes(std::string_view in, Outbox& to_server
       break;
     }
     if (frame.length > context_->max_packet_size) {
-      relaying.fail(sqlstate::kProtocolViolation,
-                    "the server sent a message of " + std::to_string(frame.length) +
-                        " bytes, longer than max_packet_size");
+      relaying.fail(sqlstate::kProtocolViolation, "the server sent a message of " +
+                                                      std::to_string(frame.length) +
+                                                      " bytes, longer than max_packet_size");
       break;
     }
     if (is_inspected(frame.type) && rest.size() < frame.total_bytes()) {

@@ -54,6 +54,50 @@ const std::string& ClientConnection::database_name() const {
                           : none;
 }
 
+// ---- states ----
+
+void ClientConnection::move(ConnectionEvent event) {
+  const std::optional<ConnectionState> to = next_state(state_, event);
+  if (!to) {
+    log_error("C {}: {} in state {}", address_.to_string(), event_name(event), state_name(state_));
+  }
+  invariant(to.has_value(), "only what the table of connection states allows happens");
+  state_ = *to;
+  check_invariants();
+}
+
+void ClientConnection::check_invariants() const {
+  const bool links = link_ != nullptr;
+  switch (state_) {
+    case ConnectionState::LoggingIn:
+    case ConnectionState::LoginWaits:
+      invariant(startup_ != nullptr && !links, "a login holds a link only while it asks a server");
+      return;
+    case ConnectionState::AsksServer:
+      invariant(startup_ != nullptr && links, "a login asks a server by a link");
+      return;
+    case ConnectionState::Console:
+      invariant(admin_ != nullptr && !links, "the console needs no server");
+      return;
+    case ConnectionState::OpensReplication:
+      invariant(startup_ != nullptr && replication_ != nullptr, "a replication login ends with its link");
+      return;
+    case ConnectionState::Replicates:
+      invariant(startup_ == nullptr && replication_ != nullptr && links, "replication has its own link");
+      return;
+    case ConnectionState::Idle:
+    case ConnectionState::Waits:
+      invariant(session_ != nullptr && !links && session_->link() == nullptr,
+                "rest and waiting need no link");
+      return;
+    case ConnectionState::HoldsLink:
+      invariant(session_ != nullptr && links, "who holds a link has a session");
+      return;
+    case ConnectionState::Closed:
+      return;
+  }
+}
+
 // ---- bytes ----
 
 void ClientConnection::on_readable() {
@@ -71,7 +115,7 @@ void ClientConnection::on_readable() {
         break;
     }
     on_bytes({buffer.data(), read.bytes});
-  } while (!closed_ && transport_.tls() != nullptr && !transport_.paused());
+  } while (!is_closed() && transport_.tls() != nullptr && !transport_.paused());
 }
 
 void ClientConnection::on_bytes(std::string_view bytes) {
@@ -130,7 +174,7 @@ void ClientConnection::relay(std::string_view view) {
   Outbox& to_client = worker_->to_client();
   size_t taken = 0;
   ClientStep step;
-  while (!waiting_) {
+  while (state_ != ConnectionState::Waits) {
     step = session_->on_client_bytes(view.substr(taken), to_server, to_client);
     taken += step.taken;
     if (step.need != ClientStep::Need::Link) {
@@ -138,10 +182,7 @@ void ClientConnection::relay(std::string_view view) {
     }
     ServerLink* link = worker_->get_link(*pool_, *this);
     if (link == nullptr) {
-      if (!waiting_) {
-        waiting_ = true;
-        wait_since_ = worker_->now();
-      }
+      began_to_wait();
       break;
     }
     use_link(*link);
@@ -159,7 +200,7 @@ void ClientConnection::relay(std::string_view view) {
     return;
   }
   keep_rest(view.substr(taken));
-  if (waiting_ && input_ && input_->size() > kMaxWaitingInput) {
+  if (state_ == ConnectionState::Waits && input_ && input_->size() > kMaxWaitingInput) {
     transport_.pause();
   }
   if (link_ != nullptr && taken > 0) {
@@ -187,19 +228,20 @@ void ClientConnection::note_request() {
 void ClientConnection::use_link(ServerLink& link) {
   link_ = &link;
   link.hold(this);
+  move(ConnectionEvent::LinkGranted);
   session_->take_link(link.state(), worker_->to_server());
   transaction_at_ = worker_->precise_now();
   count(pool_->shared().stats.server_assignments);
 }
 
 void ClientConnection::link_granted(ServerLink& link) {
-  waiting_ = false;
   count(pool_->shared().stats.wait_us,
         static_cast<uint64_t>(
             std::chrono::duration_cast<std::chrono::microseconds>(worker_->now() - wait_since_).count()));
   if (startup_) {
     link_ = &link;
     link.hold(this);
+    move(ConnectionEvent::LinkGranted);
     ask_server();
     return;
   }
@@ -231,6 +273,7 @@ ServerLink* ClientConnection::release_link() {
   }
   link_ = nullptr;
   link->let_go();
+  move(ConnectionEvent::LinkLeft);
   return link;
 }
 
@@ -277,6 +320,7 @@ void ClientConnection::link_lost(const Error& why) {
   }
   Outbox& to_client = worker_->to_client();
   LinkLoss loss = session_->lose_link(why, to_client);
+  move(ConnectionEvent::LinkLeft);
   transport_.write(to_client);
   transport_.resume();
   if (loss.session_ends) {
@@ -296,18 +340,22 @@ void ClientConnection::link_lost(const Error& why) {
 }
 
 void ClientConnection::wait_for_link() {
-  waiting_ = true;
-  wait_since_ = worker_->now();
+  began_to_wait();
   pool_->wait(this, worker_->now());
 }
 
+void ClientConnection::began_to_wait() {
+  move(ConnectionEvent::LinkNeeded);
+  wait_since_ = worker_->now();
+}
+
 void ClientConnection::link_refused(const Error& why) {
-  waiting_ = false;
   transport_.resume();
   if (startup_) {
     close_with(why, CloseReason::LoginFailed);
     return;
   }
+  move(ConnectionEvent::LinkRefused);
   Outbox& to_client = worker_->to_client();
   if (again_) {
     const std::unique_ptr<Replay> replay = std::move(again_);
@@ -335,7 +383,7 @@ bool ClientConnection::is_resting() const {
     // A stream has no end of its own: its client takes it up again elsewhere.
     return startup_ != nullptr || (!replication_->runs_command() && replication_->may_speak());
   }
-  return !waiting_ && (link_ == nullptr || (session_ && link_->state().at_rest()));
+  return !is_waiting() && (link_ == nullptr || (session_ && link_->state().at_rest()));
 }
 
 bool ClientConnection::is_between_transactions() const {
@@ -358,7 +406,7 @@ void ClientConnection::cancel() {
   }
   if (link_ != nullptr && !link_->state().owed.empty()) {
     worker_->cancel_on(*link_);
-  } else if (waiting_ && !startup_) {
+  } else if (state_ == ConnectionState::Waits) {
     worker_->stop_waiting(*pool_, *this);
     link_refused({sqlstate::kQueryCanceled, "canceling statement due to user request"});
   }
@@ -384,14 +432,15 @@ bool ClientConnection::startup_done() {
     admin_ = AdminSession::open(*worker_, *this, startup_->user(), welcome);
     transport_.write(welcome);
     worker_->retire(std::move(startup_));
+    move(ConnectionEvent::ConsoleOpened);
     if (input_) {
       const std::unique_ptr<std::string> early = std::move(input_);
       admin_->on_bytes(*early);
     }
-    return !closed_;
+    return !is_closed();
   }
   finish_login();
-  return !closed_;
+  return !is_closed();
 }
 
 void ClientConnection::finish_login() {
@@ -411,10 +460,10 @@ void ClientConnection::finish_login() {
   if (ServerLink* link = worker_->get_link(*pool_, *this)) {
     link_ = link;
     link->hold(this);
+    move(ConnectionEvent::LinkGranted);
     ask_server();
   } else {
-    waiting_ = true;
-    wait_since_ = worker_->now();
+    began_to_wait();
   }
 }
 
@@ -424,6 +473,7 @@ void ClientConnection::ask_server() {
     ServerLink* link = link_;
     link_ = nullptr;
     link->let_go();
+    move(ConnectionEvent::LinkLeft);
     worker_->link_unused(*link);
     become_session();
     return;
@@ -457,6 +507,7 @@ size_t ClientConnection::on_startup_answer(std::string_view bytes) {
   // Whatever was set for the question is taken back.
   link->state().tainted = true;
   link->let_go();
+  move(ConnectionEvent::LinkLeft);
   if (query->error()) {
     worker_->link_orphaned(*link);
     close_with(*query->error(), CloseReason::LoginFailed);
@@ -478,6 +529,7 @@ void ClientConnection::become_session() {
     session_->keep_link_forever();
   }
   worker_->retire(std::move(startup_));
+  move(ConnectionEvent::SessionBegun);
   transport_.write(welcome);
   if (worker_->config()->conf.log_connections) {
     log_info("C {}/{}@{} login", database_name(), user_name(), address_.to_string());
@@ -498,7 +550,7 @@ void ClientConnection::log_login_failure(std::string_view told, std::string_view
 // ---- the end ----
 
 void ClientConnection::close(CloseReason reason, std::string_view detail) {
-  if (closed_) {
+  if (is_closed()) {
     return;
   }
   const CloseReasonRow& row = close_reason_row(reason);
@@ -510,10 +562,11 @@ void ClientConnection::close(CloseReason reason, std::string_view detail) {
 }
 
 void ClientConnection::close_with(const Error& fatal, CloseReason reason) {
-  if (closed_) {
+  if (is_closed()) {
     return;
   }
-  closed_ = true;
+  const bool waited = is_waiting();
+  move(ConnectionEvent::Closed);
   if (!fatal.sqlstate.empty() && (!replication_ || startup_ || replication_->may_speak())) {
     std::string out;
     if (startup_ && startup_->is_authenticated()) {
@@ -530,9 +583,8 @@ void ClientConnection::close_with(const Error& fatal, CloseReason reason) {
     log_info("C {}/{}@{} closing because: {}", database_name(), user_name(), address_.to_string(),
              close_reason_row(reason).name);
   }
-  if (waiting_) {
+  if (waited) {
     worker_->stop_waiting(*pool_, *this);
-    waiting_ = false;
   }
   if (link_ != nullptr && replication_) {
     ServerLink* link = std::exchange(link_, nullptr);
@@ -573,7 +625,7 @@ void ClientConnection::check_timeouts(TimePoint now) {
     return;
   }
   const PoolSettings& settings = pool_->settings();
-  if (waiting_) {
+  if (is_waiting()) {
     if (passed(wait_since_, settings.query_wait_timeout)) {
       std::optional<Error> failure;
       {

@@ -11,6 +11,7 @@
 #include "proxy/pool/pool.h"
 #include "proxy/session/client_session.h"
 #include "proxy/session/client_startup.h"
+#include "proxy/session/connection_state.h"
 #include "proxy/session/replication_relay.h"
 
 namespace sportello::proxy {
@@ -91,7 +92,11 @@ class ClientConnection final : private Transport::Handler {
   bool is_resting() const;
   // It holds a link for good (pool_mode = session) and could go without leaving anything half done.
   bool is_between_transactions() const;
-  bool is_waiting() const { return waiting_; }
+  bool is_waiting() const {
+    return state_ == ConnectionState::Waits || state_ == ConnectionState::LoginWaits ||
+           state_ == ConnectionState::OpensReplication;
+  }
+  ConnectionState state() const { return state_; }
   bool is_logged_in() const { return startup_ == nullptr; }
   const std::string& user_name() const;
   const std::string& database_name() const;
@@ -113,11 +118,17 @@ class ClientConnection final : private Transport::Handler {
   void on_readable() override;
   void on_drained() override;
 
+  // The one place where the state changes.
+  void move(ConnectionEvent event);
+  void check_invariants() const;
+  bool is_closed() const { return state_ == ConnectionState::Closed; }
+
   void on_bytes(std::string_view bytes);
   void relay(std::string_view view);
   void keep_rest(std::string_view rest);
   void use_link(ServerLink& link);
   void wait_for_link();
+  void began_to_wait();
   void finish_login();
   void begin_replication();
   void relay_replication(std::string_view bytes);
@@ -148,8 +159,7 @@ class ClientConnection final : private Transport::Handler {
   TimePoint query_at_{};        // when the oldest unanswered request was sent; TimePoint(): none
   TimePoint answered_at_{};     // the last ReadyForQuery
   std::chrono::system_clock::time_point connect_time_{};
-  bool waiting_ = false;
-  bool closed_ = false;
+  ConnectionState state_ = ConnectionState::LoggingIn;
   bool cancel_sent_ = false;  // for the query that query_timeout ended
 };
 

@@ -11,7 +11,7 @@ namespace sportello::proxy {
 // Logged in; ClientStartup stays until the link is ready.
 void ClientConnection::begin_replication() {
   replication_ = std::make_unique<ReplicationRelay>(startup_->replication(), startup_->application_name());
-  waiting_ = true;
+  move(ConnectionEvent::ReplicationAsked);
   wait_since_ = worker_->now();
   worker_->replication_links().want(*pool_, *this);
 }
@@ -22,10 +22,10 @@ ReplicationRequest ClientConnection::opens_replication_link(ServerLink& link) {
 }
 
 void ClientConnection::replication_link_ready() {
-  waiting_ = false;
   std::string welcome;
   startup_->append_replication_welcome(welcome, link_->parameters(), process_id_, cancel_key_);
   worker_->retire(std::move(startup_));
+  move(ConnectionEvent::ReplicationReady);
   transport_.write(welcome);
   count(pool_->shared().stats.server_assignments);
   if (worker_->config()->conf.log_connections) {

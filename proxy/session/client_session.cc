@@ -1044,7 +1044,8 @@ Consequences ClientSession::note_effects(const sql::FactsPtr& facts_owner) {
   }
   if (const auto extra = extra_parameter(facts); extra && link_->reports(*extra)) {
     then.pins &= ~static_cast<uint64_t>(Effect::SetOther);  // what it comes to is reported
-    then.restores = facts.set_to_default ? static_cast<uint16_t>(1U << static_cast<unsigned>(*extra)) : uint16_t{0};
+    then.restores =
+        facts.set_to_default ? static_cast<uint16_t>(1U << static_cast<unsigned>(*extra)) : uint16_t{0};
   } else if (can_follow(facts)) {
     then.follows = std::shared_ptr<const sql::StatementFacts>(facts_owner, &facts);
     then.pins &= ~static_cast<uint64_t>(Effect::SetOther);

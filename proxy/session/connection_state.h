@@ -1,0 +1,92 @@
+// The states of a client's connection and all ways between them, in one table. A pair that is not in it is a
+// mistake of ours. What hangs on the state (who is owned, whether there is a link) is checked by
+// ClientConnection::check_invariants at every move; proxy/README.md shows the table as a test prints it.
+//
+// Not states, as they are true beside any of them: Transport's back-pressure, input_ (bytes that cannot be
+// taken yet), and where a transaction stands, which is the link's (pool/link_state.h).
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+namespace sportello::proxy {
+
+enum class ConnectionState : uint8_t {
+  LoggingIn,         // ClientStartup talks with the client; its own phases are in client_startup.h
+  LoginWaits,        // the login needs a server's answer and waits for a link to ask it
+  AsksServer,        // a link is asked what the login has to know; no session uses it
+  Console,           // AdminSession: the virtual database
+  OpensReplication,  // logged in, and waits for a server connection of its own
+  Replicates,        // bytes go both ways as they are, on a link that is this client's alone
+  Idle,              // a session without a link: it owes and is owed nothing
+  Waits,             // a session that wants a link; the bytes that want it are in input_
+  HoldsLink,         // a session on its link
+  Closed,  // told why, and taken out of the worker's list; destroyed when the callbacks have returned
+};
+
+enum class ConnectionEvent : uint8_t {
+  ConsoleOpened,
+  SessionBegun,
+  ReplicationAsked,
+  ReplicationReady,
+  LinkNeeded,   // and there is none yet
+  LinkGranted,  // at once, or after a wait
+  LinkRefused,  // it gets none: what wanted it has failed
+  LinkLeft,     // given back, or lost
+  Closed,
+};
+
+struct ConnectionMove {
+  ConnectionState from;
+  ConnectionEvent event;
+  ConnectionState to;
+};
+
+inline constexpr std::array kConnectionMoves = {
+    ConnectionMove{ConnectionState::LoggingIn, ConnectionEvent::LinkNeeded, ConnectionState::LoginWaits},
+    ConnectionMove{ConnectionState::LoggingIn, ConnectionEvent::LinkGranted, ConnectionState::AsksServer},
+    ConnectionMove{ConnectionState::LoginWaits, ConnectionEvent::LinkGranted, ConnectionState::AsksServer},
+    ConnectionMove{ConnectionState::AsksServer, ConnectionEvent::LinkLeft, ConnectionState::LoggingIn},
+    ConnectionMove{ConnectionState::LoggingIn, ConnectionEvent::ConsoleOpened, ConnectionState::Console},
+    ConnectionMove{ConnectionState::LoggingIn, ConnectionEvent::ReplicationAsked,
+                   ConnectionState::OpensReplication},
+    ConnectionMove{ConnectionState::OpensReplication, ConnectionEvent::ReplicationReady,
+                   ConnectionState::Replicates},
+    ConnectionMove{ConnectionState::LoggingIn, ConnectionEvent::SessionBegun, ConnectionState::Idle},
+    ConnectionMove{ConnectionState::Idle, ConnectionEvent::LinkNeeded, ConnectionState::Waits},
+    ConnectionMove{ConnectionState::Idle, ConnectionEvent::LinkGranted, ConnectionState::HoldsLink},
+    ConnectionMove{ConnectionState::Waits, ConnectionEvent::LinkGranted, ConnectionState::HoldsLink},
+    ConnectionMove{ConnectionState::Waits, ConnectionEvent::LinkRefused, ConnectionState::Idle},
+    ConnectionMove{ConnectionState::HoldsLink, ConnectionEvent::LinkLeft, ConnectionState::Idle},
+};
+
+// Where `event` leads; any state but Closed can be closed. nullopt: it must not happen there.
+constexpr std::optional<ConnectionState> next_state(ConnectionState from, ConnectionEvent event) {
+  if (event == ConnectionEvent::Closed) {
+    return from == ConnectionState::Closed ? std::nullopt : std::optional(ConnectionState::Closed);
+  }
+  for (const ConnectionMove& move : kConnectionMoves) {
+    if (move.from == from && move.event == event) {
+      return move.to;
+    }
+  }
+  return std::nullopt;
+}
+
+constexpr std::string_view state_name(ConnectionState state) {
+  constexpr std::array<std::string_view, 10> kNames = {
+      "LoggingIn",  "LoginWaits", "AsksServer", "Console",   "OpensReplication",
+      "Replicates", "Idle",       "Waits",      "HoldsLink", "Closed"};
+  return kNames[static_cast<size_t>(state)];
+}
+
+constexpr std::string_view event_name(ConnectionEvent event) {
+  constexpr std::array<std::string_view, 9> kNames = {"ConsoleOpened",    "SessionBegun", "ReplicationAsked",
+                                                      "ReplicationReady", "LinkNeeded",   "LinkGranted",
+                                                      "LinkRefused",      "LinkLeft",     "Closed"};
+  return kNames[static_cast<size_t>(event)];
+}
+
+}  // namespace sportello::proxy
