@@ -155,7 +155,7 @@ struct Config {
   int max_user_connections = 0;  // server connections of one user, all databases
   int max_db_client_connections = 0;
   int max_user_client_connections = 0;
-  int max_prepared_statements = 200;         // kept per link; 0: named statements are not virtual
+  int max_prepared_statements = 200;         // kept per link; 0: named statements pin their session
   uint64_t sql_inspect_max = 64ULL << 10;    // a longer text is passed on unread: unknown, to the primary
   uint64_t pkt_buf = 64ULL << 10;            // a worker's read buffer
   uint64_t max_packet_size = 2'147'483'647;  // a longer message closes the connection

@@ -42,11 +42,8 @@ def test_statements_of_several_connections(run):
     run(scenario, 5)
 
 
-def test_statements_that_are_prepared_first_and_run_later(service, run, request):
-    """prepare() ends with Flush, not Sync, so no ReadyForQuery says that the link is free."""
-    if service.behind_proxy:
-        request.applymarker(pytest.mark.xfail(strict=True, reason="a Parse that is flushed and not synced holds its link"))
-
+def test_statements_that_are_prepared_first_and_run_later(run):
+    """prepare() ends with Flush, not Sync: no ReadyForQuery of the client's says that the link is free."""
     async def scenario(*connections):
         prepared = [await connection.prepare("SELECT $1::int + 1", timeout=2 * PATIENCE) for connection in connections]
         assert [await statement.fetchval(n) for n, statement in enumerate(prepared)] == [1, 2, 3, 4, 5]

@@ -404,3 +404,78 @@ def test_drivers_work_with_their_defaults(proxy, table, workers):
     assert connections[0].execute(f"SELECT count(*) FROM {table}").fetchone() == (100,)
     for connection in connections:
         connection.close()
+
+
+# ---- max_prepared_statements = 0 ----
+
+def test_without_virtual_statements_a_session_keeps_its_link(proxy, workers):
+    process = proxy(max_prepared_statements=0, default_pool_size=2, workers=workers)
+    with process.wire() as one, process.wire() as two:
+        for client, number in ((one, 1), (two, 2)):
+            client.send(wire.parse("mine", f"SELECT {number}"), wire.sync())
+            client.read_until_ready()
+        for client, number in ((one, 1), (two, 2), (one, 1)):
+            client.send(wire.bind("", "mine"), wire.execute(), wire.sync())
+            assert rows(client.read_until_ready()) == [str(number)]
+            assert rows(client.query("EXECUTE mine")) == [str(number)]
+            assert rows(client.query("SELECT name FROM pg_prepared_statements")) == ["mine"]
+        assert {row["pinned"] for row in process.show("CLIENTS") if row["user"] == "alice"} == {"named statement"}
+        one.query("DEALLOCATE mine")
+        one.send(wire.bind("", "mine"), wire.sync())
+        assert errors(one.read_until_ready()) == ["26000"]
+        one.terminate()
+        with process.wire() as three:
+            three.send(wire.bind("", "mine"), wire.sync())
+            assert errors(three.read_until_ready()) == ["26000"]
+            three.send(wire.parse("", "SELECT 3"), wire.bind(), wire.execute(), wire.sync())
+            assert rows(three.read_until_ready()) == ["3"]
+            assert [row["pinned"] for row in process.show("CLIENTS") if row["user"] == "alice"].count("") == 1
+
+
+# ---- Flush instead of Sync ----
+
+def test_a_batch_that_only_prepares_and_is_flushed_holds_no_link(proxy, workers):
+    process = proxy(default_pool_size=1, workers=workers, query_timeout="1s")
+    clients = [process.wire() for _ in range(4)]
+    for number, client in enumerate(clients):
+        client.send(wire.parse("s", f"SELECT {number}"), wire.describe_statement("s"), wire.flush())
+        client.read_until("RowDescription")
+    assert clients[0].hears_nothing(1.5)     # nor is it a query that runs
+    for number, client in enumerate(clients):
+        client.send(wire.bind("", "s"), wire.execute(), wire.sync())
+        assert rows(client.read_until_ready()) == [str(number)]
+        client.close()
+
+
+def test_after_an_error_and_flush_everything_up_to_sync_is_passed_over(service, table):
+    client = service.wire()
+    client.send(wire.parse("s", "SELEKT"), wire.describe_statement("s"), wire.flush())
+    assert errors(client.read_until("ErrorResponse")) == ["42601"]
+    client.send(wire.parse("t", f"INSERT INTO {table} VALUES (1, 'no')"), wire.bind("", "t"), wire.execute(), wire.flush())
+    assert client.hears_nothing(0.3)
+    client.send(wire.sync())
+    assert client.read_until_ready() == ["ReadyForQuery I"]
+    assert rows(client.query(f"SELECT count(*) FROM {table}")) == ["0"]
+
+
+def test_a_known_text_prepared_in_a_failed_transaction_is_refused(service):
+    client = service.wire()
+    client.send(wire.parse("s", "SELECT 1"), wire.sync())
+    client.read_until_ready()
+    client.query("BEGIN")
+    client.send(wire.query("SELECT 1/0"), wire.parse("t", "SELECT 1"), wire.sync())
+    assert errors(client.read_until_ready(2)) == ["22012", "25P02"]
+    client.send(wire.parse("t", "SELECT 1"), wire.sync(), wire.query("DEALLOCATE s"))
+    assert errors(client.read_until_ready(2)) == ["25P02", "25P02"]
+    client.query("ROLLBACK")
+    client.send(wire.bind("", "s"), wire.execute(), wire.sync())
+    assert rows(client.read_until_ready()) == ["1"]
+
+
+def test_a_constant_is_read_under_the_settings_of_its_parse(service):
+    """Two clients prepare one text; each has its own reading of it."""
+    for style, expected in (("ISO, MDY", "2024-01-02"), ("ISO, DMY", "2024-02-01"), ("ISO, MDY", "2024-01-02")):
+        client = service.wire(DateStyle=style)
+        for _ in range(2):
+            client.send(wire.parse("d", "SELECT '1/2/2024'::date"), wire.bind("", "d"), wire.execute(), wire.close_statement("d"), wire.sync())
+            assert rows(client.read_until_ready()) == [expected]

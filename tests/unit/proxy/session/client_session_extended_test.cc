@@ -179,7 +179,7 @@ TEST_F(Extended, ErrorSkipsToSyncAndUndoesTheNamesOfWhatWasSkipped) {
 }
 
 TEST_F(Extended, MessagesAfterAnErrorBeforeSyncAreNotSent) {
-  a.client(client::parse("", "SELEKT") + client::flush()).server(server::error("42601"));
+  a.client(client::unnamed("SELEKT") + client::flush()).server(server::error("42601"));
   a.to_server();
   a.client(client::bind("", "") + client::execute() + client::query("SELECT 1") + client::sync());
   EXPECT_THAT(a.to_server(), ElementsAre("Sync"));
@@ -409,9 +409,112 @@ TEST_F(Extended, DeallocateThatFailsKeepsTheStatement) {
   prepare(a, "s", "SELECT 1");
   a.client(client::query("BEGIN")).server(server::complete("BEGIN") + server::ready('T'));
   a.client(client::query("SELEKT")).server(server::error("42601") + server::ready('E'));
+  a.to_server();
   a.client(client::query("DEALLOCATE s"));
-  a.server(kClosed + kParsed + server::error("25P02") + server::ready('E'));
+  EXPECT_THAT(a.to_server(), ElementsAre("Query 'DEALLOCATE s'"))
+      << "the server refuses it, whatever its name";
+  a.server(server::error("25P02") + server::ready('E'));
   EXPECT_EQ(a.session().prepared_statements(), 1U);
+}
+
+TEST_F(Extended, DeallocateThatMayComeInAFailedTransactionIsAnsweredAllTheSame) {
+  prepare(a, "s", "SELECT 1");
+  a.client(client::query("BEGIN") + client::query("SELEKT") + client::query("DEALLOCATE s"));
+  EXPECT_THAT(a.to_server(),
+              ElementsAre("Query 'BEGIN'", "Query 'SELEKT'", "Close S sportello_nothing",
+                          "Parse sportello_nothing ''", "Sync", "Query 'DEALLOCATE sportello_nothing'"));
+  a.server(server::complete("BEGIN") + server::ready('T') + server::error("42601") + server::ready('E') +
+           kClosed + server::error("25P02") + server::ready('E') + server::error("25P02") +
+           server::ready('E'));
+  EXPECT_THAT(a.to_client(),
+              ElementsAre("CommandComplete 'BEGIN'", "ReadyForQuery T", "ERROR 42601 'no'", "ReadyForQuery E",
+                          "ERROR 25P02 'no'", "ERROR 25P02 'no'", "ReadyForQuery E"));
+  EXPECT_EQ(a.session().prepared_statements(), 1U);
+}
+
+// ---- Parse of a known text, where PostgreSQL might refuse it ----
+
+TEST_F(Extended, InAFailedTransactionAKnownTextIsTheServersToRefuse) {
+  prepare(a, "s", "SELECT 1");
+  a.client(client::query("BEGIN")).server(server::complete("BEGIN") + server::ready('T'));
+  a.client(client::query("SELECT 1/0")).server(server::error("22012") + server::ready('E'));
+  a.to_server();
+  a.to_client();
+  a.client(client::parse("t", "SELECT 1") + client::sync());
+  EXPECT_THAT(a.to_server(), ElementsAre("Close S sportello_1", "Parse sportello_1 'SELECT 1'", "Sync"));
+  a.server(kClosed + server::error("25P02") + server::ready('E'));
+  EXPECT_THAT(a.to_client(), ElementsAre("ERROR 25P02 'no'", "ReadyForQuery E"));
+  EXPECT_EQ(a.session().prepared_statements(), 1U);
+}
+
+TEST_F(Extended, SoItIsWhereAnErrorUnderWayMayFailTheTransaction) {
+  prepare(a, "s", "SELECT 1");
+  a.client(client::query("BEGIN")).server(server::complete("BEGIN") + server::ready('T'));
+  a.to_server();
+  a.to_client();
+  a.client(client::query("SELECT 1/0") + client::parse("t", "SELECT 1") + client::sync());
+  EXPECT_THAT(a.to_server(), ElementsAre("Query 'SELECT 1/0'", "Close S sportello_1",
+                                         "Parse sportello_1 'SELECT 1'", "Sync"));
+  a.server(server::error("22012") + server::ready('E') + kClosed + server::error("25P02") +
+           server::ready('E'));
+  EXPECT_THAT(a.to_client(),
+              ElementsAre("ERROR 22012 'no'", "ReadyForQuery E", "ERROR 25P02 'no'", "ReadyForQuery E"));
+}
+
+TEST_F(Extended, SoItIsBehindABeginThatIsNotAnswered) {
+  prepare(a, "s", "SELECT 1");
+  a.client(client::query("BEGIN") + client::parse("t", "SELECT 1") + client::sync());
+  EXPECT_THAT(a.to_server(),
+              ElementsAre("Query 'BEGIN'", "Close S sportello_1", "Parse sportello_1 'SELECT 1'", "Sync"));
+}
+
+TEST_F(Extended, OutsideATransactionAKnownTextNeedsNoServerHoweverFarAhead) {
+  prepare(a, "s", "SELECT 1");
+  a.client(client::query("SELECT 1/0") + client::parse("t", "SELECT 1") + client::sync());
+  EXPECT_THAT(a.to_server(), ElementsAre("Query 'SELECT 1/0'", "Sync"));
+}
+
+TEST_F(Extended, InAnOpenTransactionAKnownTextNeedsNoServerBehindItsOwnBatch) {
+  prepare(a, "s", "SELECT 1");
+  a.client(client::query("BEGIN")).server(server::complete("BEGIN") + server::ready('T'));
+  a.to_server();
+  a.to_client();
+  a.client(client::bind("", "nobody") + client::parse("t", "SELECT 1") + client::sync());
+  EXPECT_THAT(a.to_server(), ElementsAre("Bind '' nobody", "Sync"));
+  a.server(server::error("26000") + server::ready('E'));
+  EXPECT_THAT(a.to_client(), ElementsAre("ERROR 26000 'no'", "ReadyForQuery E"))
+      << "it is skipped with the rest";
+  EXPECT_EQ(a.session().prepared_statements(), 1U);
+}
+
+TEST_F(Extended, ACloseOfOursThatWasSkippedLeavesTheLinkInDoubtOfWhatItHolds) {
+  prepare(a, "s", "SELECT 1");
+  a.client(client::query("BEGIN")).server(server::complete("BEGIN") + server::ready('T'));
+  a.client(client::query("SELECT 1/0") + client::bind("", "nobody") + client::parse("t", "SELECT 1") +
+           client::sync());
+  a.server(server::error("22012") + server::ready('E') + server::error("25P02") + server::ready('E'));
+  a.client(client::query("ROLLBACK")).server(server::complete("ROLLBACK") + kReady);
+  a.to_server();
+  a.client(client::bind("", "s") + client::sync());
+  EXPECT_THAT(a.to_server(), ElementsAre("Close S sportello_1", "Parse sportello_1 'SELECT 1'",
+                                         "Bind '' sportello_1", "Sync"));
+}
+
+TEST_F(Extended, UnderOtherSettingsATextIsAnotherStatement) {  // its constants are read when it is parsed
+  prepare(a, "s", "SELECT '1/2/2024'::date");
+  SettingsValues german = plain_settings();
+  german.tracked[static_cast<size_t>(Tracked::DateStyle)] = "German, DMY";
+  LinkState its_link = memory_link(german);
+  MemorySession c(worker, &its_link, german);
+  c.client(client::parse("s", "SELECT '1/2/2024'::date") + client::sync());
+  EXPECT_THAT(c.to_server(), ElementsAre("Parse sportello_1 'SELECT '1/2/2024'::date'", "Sync"))
+      << "not answered from what another has prepared";
+  SettingsValues renamed = plain_settings();
+  renamed.tracked[static_cast<size_t>(Tracked::ApplicationName)] = "other";
+  LinkState another_link = memory_link(renamed);
+  MemorySession d(worker, &another_link, renamed);
+  d.client(client::parse("s", "SELECT '1/2/2024'::date") + client::sync());
+  EXPECT_FALSE(d.holds_link()) << "a name of the application changes nothing";
 }
 
 TEST_F(Extended, DeallocateByTheExtendedProtocol) {

@@ -275,5 +275,66 @@ TEST_F(SessionsSettings, AReportThatIsLongerThanAnyPeerHasIsRefused) {
   EXPECT_EQ(a.last_answer().error.sqlstate, sqlstate::kProtocolViolation);
 }
 
+// ---- Encodings in which a quote may be half of a character ----
+
+TEST_F(SessionsSettings, ATextThatItsEncodingHidesIsUnknown) {
+  LinkState its_link = memory_link(with(Tracked::ClientEncoding, "SJIS"));
+  MemorySession c(worker, &its_link, with(Tracked::ClientEncoding, "SJIS"));
+  c.client(client::query("SELECT '\x83\x5c'"))
+      .server(server::selected("x"));  // katakana so, with a backslash in it
+  EXPECT_EQ(c.session().pin_reasons(), "unknown statement");
+  EXPECT_TRUE(c.holds_link());
+}
+
+TEST_F(SessionsSettings, SoIsAStatementPreparedFromOne) {
+  LinkState its_link = memory_link(with(Tracked::ClientEncoding, "GBK"));
+  MemorySession c(worker, &its_link, with(Tracked::ClientEncoding, "GBK"));
+  c.client(client::unnamed("SELECT '\x81\x5c'") + client::sync());
+  c.server(server::parse_complete() + server::bind_complete() + server::complete("SELECT 1") +
+           server::ready());
+  EXPECT_EQ(c.session().pin_reasons(), "unknown statement");
+  a.client(client::unnamed("SELECT '\x81\x5c'") + client::sync());
+  a.server(server::parse_complete() + server::bind_complete() + server::complete("SELECT 1") +
+           server::ready());
+  EXPECT_FALSE(a.holds_link()) << "the same bytes in UTF-8 are no statement of that client's";
+}
+
+TEST_F(SessionsSettings, InThatEncodingPlainAsciiIsUnderstood) {
+  LinkState its_link = memory_link(with(Tracked::ClientEncoding, "BIG5"));
+  MemorySession c(worker, &its_link, with(Tracked::ClientEncoding, "BIG5"));
+  c.client(client::query("SELECT 'plain'")).server(server::selected("x"));
+  EXPECT_FALSE(c.holds_link());
+}
+
+TEST_F(SessionsSettings, TheEncodingIsTheOneInForce) {
+  a.client(client::query("SELECT '\xc3\xa9'")).server(server::selected("x"));
+  EXPECT_FALSE(a.holds_link());
+  a.client(client::query("SET NAMES 'SJIS'")).server(set("client_encoding", "SJIS"));
+  EXPECT_FALSE(a.holds_link());
+  a.client(client::query("SELECT '\xc3\xa9'")).server(server::selected("x"));
+  EXPECT_TRUE(a.holds_link());
+}
+
+TEST_F(SessionsSettings, BehindAnUnansweredChangeOfTheEncodingATextIsUnknown) {
+  for (const char* change :
+       {"SET client_encoding = 'SJIS'", "SELECT set_config('client_encoding', 'SJIS', false)",
+        "BEGIN; SET LOCAL client_encoding = SJIS"}) {
+    LinkState its_link = memory_link();
+    MemorySession c(worker, &its_link);
+    c.client(client::query(change) + client::query("SELECT '\x83\x5c'"));
+    EXPECT_EQ(c.session().pin_reasons(), "unknown statement") << change;
+  }
+}
+
+TEST_F(SessionsSettings, ATransactionThatChangedItsEncodingMayBeRolledBackUnseen) {
+  LinkState its_link = memory_link(with(Tracked::ClientEncoding, "SJIS"));
+  MemorySession c(worker, &its_link, with(Tracked::ClientEncoding, "SJIS"));
+  c.client(client::query("BEGIN")).server(server::complete("BEGIN") + server::ready('T'));
+  c.client(client::query("SET client_encoding = UTF8"))
+      .server(server::complete("SET") + server::parameter("client_encoding", "UTF8") + server::ready('T'));
+  c.client(client::query("ROLLBACK") + client::query("SELECT '\x83\x5c'"));
+  EXPECT_EQ(c.session().pin_reasons(), "unknown statement");
+}
+
 }  // namespace
 }  // namespace sportello::proxy

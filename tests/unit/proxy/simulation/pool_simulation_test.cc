@@ -170,9 +170,21 @@ class Simulation {
     }
   }
 
+  // Now and then the client goes on only when it has seen what it flushed for.
+  void flushed(SimulatedClient& client) {
+    if (pick(2) == 0) {
+      return;
+    }
+    for (int step = 0; step < 5000 && !(client.unsent.empty() && client.untaken.empty() && !client.waits &&
+                                        client.seen.size() >= client.expected.size());
+         step++) {
+      move_bytes(step);
+    }
+  }
+
   // False: whatever comes next must wait for its answer.
   bool next_batch(SimulatedClient& client) {
-    switch (pick(13)) {
+    switch (pick(15)) {
       case 0:
         say(client, client::query(own_text(client)), true);
         return true;
@@ -230,6 +242,31 @@ class Simulation {
       case 11:
         say(client, client::bind("", "") + client::execute() + client::sync(), true);
         return false;
+      case 12: {  // prepared with Flush, as asyncpg does it; run later, or in the same breath
+        const std::string name = "f" + std::to_string(pick(3));
+        say(client,
+            client::close('S', name) + client::parse(name, own_text(client)) + client::describe('S', name) +
+                client::flush(),
+            false);
+        flushed(client);
+        say(client,
+            client::bind("", name, {"f" + std::to_string(client.number)}) + client::execute() +
+                client::sync(),
+            true);
+        return false;
+      }
+      case 13: {  // the same with an error in it
+        const std::string name = "f" + std::to_string(pick(3));
+        say(client,
+            client::close('S', name) + client::parse(name, "SELEKT") + client::describe('S', name) +
+                client::flush(),
+            false);
+        flushed(client);
+        say(client,
+            client::bind("", name) + client::execute() + client::unnamed(own_text(client)) + client::sync(),
+            true);
+        return false;
+      }
       default:
         say(client, client::unnamed(own_text(client)) + client::sync(), true);
         return true;
@@ -238,14 +275,20 @@ class Simulation {
 
   void move(int step) {
     SimulatedClient& client = clients_[pick(kClients)];
+    if (pick(6) == 0) {
+      if (is_quiet(client) && client.bursts < kBursts) {
+        check(client);
+        next_burst(client);
+      }
+    } else {
+      move_bytes(step);
+    }
+  }
+
+  void move_bytes(int step) {
+    SimulatedClient& client = clients_[pick(kClients)];
     SimulatedLink& link = links_[pick(kLinks)];
-    switch (pick(6)) {
-      case 0:
-        if (is_quiet(client) && client.bursts < kBursts) {
-          check(client);
-          next_burst(client);
-        }
-        break;
+    switch (1 + pick(5)) {
       case 1:
       case 2:
         client_sends(client);
