@@ -271,6 +271,7 @@ bool ClientSession::on_answer(Relaying& relaying, const Frame& frame, std::strin
         synced = synced || link_->owed[i].request == Request::Sync;
       }
       link_->unsynced = link_->unsynced || !synced;
+      batch_runs_ = true;  // whatever Sync there was
     }
   }
   owed.began = true;

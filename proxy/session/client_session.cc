@@ -1052,8 +1052,12 @@ Consequences ClientSession::note_effects(const sql::FactsPtr& facts_owner) {
   }
   pins_ |= then.pins;
   may_open_block_ = may_open_block_ || facts.has(Effect::TransactionControl | Effect::Unknown);
-  encoding_in_doubt_ = encoding_in_doubt_ || (facts.has(Effect::SetReported | Effect::SetLocal) &&
-                                              (facts.name.empty() || facts.name == "client_encoding"));
+  // Which parameter a set_config() names is not in the facts; one that is local to its transaction is taken
+  // for another than this, as nearly all are.
+  const bool names_encoding = facts.name == "client_encoding";
+  encoding_in_doubt_ = encoding_in_doubt_ ||
+                       (facts.has(Effect::SetReported) && (names_encoding || facts.name.empty())) ||
+                       (facts.has(Effect::SetLocal) && names_encoding);
   const bool resets_all = facts.has(Effect::ResetAll | Effect::DiscardAll);
   if (facts.multi) {
     then.restores = facts.set_to_default || resets_all ? kRestoresReported : 0;

@@ -144,6 +144,27 @@ def test_psycopg2_streams_and_confirms(through, primary, table):
         connection.close()
 
 
+def test_a_stream_over_tls(through, primary, table, authority):
+    certificate, key = authority.issue("localhost", file_name="replication")
+    process = through(client_tls_sslmode="require", client_tls_cert_file=certificate, client_tls_key_file=key)
+    with slot(primary, "encrypted") as name:
+        connection = psycopg2.connect(host="127.0.0.1", port=process.port, user="postgres", password=process.users["postgres"], dbname="app",
+                                      sslmode="require", connection_factory=psycopg2.extras.LogicalReplicationConnection)
+        cursor = connection.cursor()
+        cursor.start_replication(slot_name=name, decode=True)
+        primary.run(f"INSERT INTO {table} SELECT n, repeat('x', 5000) FROM generate_series(1, 2000) n")
+        changes = []
+
+        def all_changes():
+            while (message := cursor.read_message()) is not None:
+                if "INSERT" in message.payload:
+                    changes.append(len(message.payload))
+            return len(changes) == 2000
+        wait_until(all_changes, "every change comes", 20 * PATIENCE)
+        assert min(changes) > 5000
+        connection.close()
+
+
 # ---- what is said and what is passed on ----
 
 @pytest.mark.parametrize("value,kind", [("database", "logical"), ("true", "physical"), ("ON", "physical"), ("yes", "physical"), ("1", "physical")])

@@ -318,11 +318,22 @@ TEST_F(SessionsSettings, TheEncodingIsTheOneInForce) {
 TEST_F(SessionsSettings, BehindAnUnansweredChangeOfTheEncodingATextIsUnknown) {
   for (const char* change :
        {"SET client_encoding = 'SJIS'", "SELECT set_config('client_encoding', 'SJIS', false)",
-        "BEGIN; SET LOCAL client_encoding = SJIS"}) {
+        "SELECT 1; SET client_encoding = SJIS", "SET LOCAL client_encoding = SJIS"}) {
     LinkState its_link = memory_link();
     MemorySession c(worker, &its_link);
-    c.client(client::query(change) + client::query("SELECT '\x83\x5c'"));
+    c.client(client::query("BEGIN") + client::query(change) + client::query("SELECT '\x83\x5c'"));
     EXPECT_EQ(c.session().pin_reasons(), "unknown statement") << change;
+  }
+}
+
+TEST_F(SessionsSettings, BehindAnyOtherChangeATextIsWhatItSays) {
+  for (const char* change :
+       {"SET TimeZone = 'UTC'", "SET LOCAL TimeZone = 'UTC'", "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE",
+        "SELECT set_config('app.tenant', '7', true)"}) {
+    LinkState its_link = memory_link();
+    MemorySession c(worker, &its_link);
+    c.client(client::query("BEGIN") + client::query(change) + client::query("SELECT '\xc3\xa9'"));
+    EXPECT_EQ(c.session().pin_reasons(), "") << change;
   }
 }
 
