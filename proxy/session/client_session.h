@@ -2,8 +2,8 @@
 // server link that the session holds (if it holds one), takes what the link sent and says what the client
 // sees of it.
 //
-//    client bytes ──▶ on_client_bytes ──▶ to_server ──▶ link          (client_session.cc: requests)
-//    client ◀── to_client ◀── on_server_bytes ◀── link bytes          (answer_relay.cc: answers)
+//    client bytes ──▶ on_client_bytes ──▶ to_server ──▶ link          (client_session.cc, extended_query.cc)
+//    client ◀── to_client ◀── on_server_bytes ◀── link bytes          (answer_relay.cc)
 //
 // It decides when a link is needed and when it may go back, keeps the client's prepared statements and
 // settings (virtual_statements.h, session_settings.h), and pins itself to its link when a statement leaves

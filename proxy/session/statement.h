@@ -40,6 +40,13 @@ struct Statement {
 
 using StatementRef = std::shared_ptr<const Statement>;
 
+// For OwedAnswer::proves: nothing is left to prove of most.
+inline StatementRef to_prove(const StatementRef& statement) {
+  return statement->proven.load(std::memory_order_relaxed) ? nullptr : statement;
+}
+
+inline constexpr std::string_view kNoParameterTypes("\0\0", 2);  // as on the wire
+
 struct StatementKey {
   std::string_view text;
   std::string_view parameter_types;

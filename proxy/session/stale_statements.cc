@@ -1,0 +1,79 @@
+// The part of ClientSession that runs a batch once more, unseen by the client: on the same link, when a
+// statement that was prepared there has gone stale, or on another, when the link died under a batch that only
+// reads.
+#include "protocol/error_response.h"
+#include "protocol/frontend_messages.h"
+#include "proxy/session/client_session.h"
+
+namespace sportello::proxy {
+
+// "cached plan must not change result type" and "prepared statement does not exist", outside a transaction
+// and before the client has seen anything, are ours to put right: the statement is prepared anew and the
+// batch sent again.
+bool ClientSession::heal(const ErrorFields& fields) {
+  Replay& replay = link_->replay;
+  const OwedAnswer& owed = link_->owed.front();
+  const bool stale = fields.sqlstate == sqlstate::kInvalidSqlStatementName ||
+                     (fields.sqlstate == sqlstate::kFeatureNotSupported &&
+                      fields.message.find("cached plan") != std::string_view::npos);
+  if (stale) {
+    scope_->ddl_epoch.fetch_add(1, std::memory_order_relaxed);
+  }
+  const bool at_use = owed.request == Request::Bind || owed.request == Request::DescribeStatement;
+  if (!stale || !at_use || !replay.usable || !replay.complete || link_->status != TransactionStatus::Idle) {
+    return false;
+  }
+  // Wait for the ReadyForQuery of the batch's Sync; what the server skips is asked for again.
+  while (link_->owed.front().request != Request::Sync) {
+    link_->owed.pop_front();
+  }
+  link_->owed.front().delivery = Delivery::Swallow;
+  replay.healing = true;
+  return true;
+}
+
+void ClientSession::send_healed(Outbox& to_server) {
+  Replay replay = std::move(link_->replay);
+  link_->replay.drop();
+  link_->statements.make_uncertain();  // every Parse is preceded by a Close
+  link_->unnamed_id = 0;
+  run_again(std::move(replay), to_server);
+}
+
+void ClientSession::run_again(Replay replay, Outbox& to_server) {
+  size_t at = 0;
+  begin_batch();
+  for (size_t i = 0; i < replay.parts.size(); i++) {
+    Replay::Part& part = replay.parts[i];
+    const std::string_view bytes = std::string_view(replay.bytes).substr(at, part.size);
+    at += part.size;
+    if (i < replay.answered) {
+      continue;
+    }
+    if (part.statement != nullptr) {
+      if (part.raw_unnamed) {
+        ensure_unnamed(part.statement, to_server);
+      } else {
+        ensure_prepared(part.statement, to_server);
+      }
+    }
+    if (part.owed.statement_id != 0 && part.owed.request == Request::Parse) {
+      if (link_->statements.may_hold(part.owed.statement_id)) {
+        owe({.request = Request::Close, .delivery = Delivery::Swallow});
+        append_target(to_server.own(), frontend::kClose, 'S',
+                      std::string(kServerStatementPrefix) + std::to_string(part.owed.statement_id));
+      }
+      link_->statements.add(part.owed.statement_id);
+    }
+    if (part.owed.unnamed_id != 0) {
+      link_->unnamed_id = part.owed.unnamed_id;
+      link_->unnamed_batch = link_->statements.batch();
+    }
+    owe(part.owed);
+    to_server.own().append(bytes);
+  }
+  link_->unsynced = false;
+  link_->replay.drop();  // once more is enough
+}
+
+}  // namespace sportello::proxy

@@ -1,0 +1,192 @@
+// The part of ClientSession that knows what a statement leaves behind: what pins the session to its link and
+// why, what it follows from link to link, and what hangs on the statement's success (Consequences).
+#include <array>
+#include <optional>
+
+#include "proxy/session/client_session.h"
+
+namespace sportello::proxy {
+namespace {
+
+struct PinWord {
+  uint64_t bit;
+  std::string_view word;
+};
+
+constexpr std::array<PinWord, 16> kPinWords = {{
+    {sql::Effect::SetOther, "setting"},
+    {sql::Effect::SetRole, "role"},
+    {sql::Effect::SetSessionAuthorization, "session authorization"},
+    {sql::Effect::SqlPrepare, "sql prepare"},
+    {sql::Effect::Listen, "listen"},
+    {sql::Effect::TempObject, "temporary object"},
+    {sql::Effect::HoldCursor, "hold cursor"},
+    {sql::Effect::AdvisoryLock, "advisory lock"},
+    {sql::Effect::Load, "load"},
+    {sql::Effect::SequenceState, "sequence state"},
+    {sql::Effect::SessionFunction, "session function"},
+    {sql::Effect::Unknown, "unknown statement"},
+    {kPinTooLong, "long statement"},
+    {kPinFunctionCall, "function call"},
+    {kPinUnreported, "unreported setting"},
+    {kPinNamedStatement, "named statement"},
+}};
+
+// If the link dies under it, nothing can have changed but the session.
+bool only_reads(const sql::StatementFacts& facts) {
+  using sql::StatementKind;
+  switch (facts.kind) {
+    case StatementKind::Empty:
+    case StatementKind::Begin:
+    case StatementKind::Rollback:
+    case StatementKind::Savepoint:
+    case StatementKind::Release:
+    case StatementKind::RollbackTo:
+    case StatementKind::Set:
+    case StatementKind::Show:
+    case StatementKind::Prepare:
+    case StatementKind::Deallocate:
+    case StatementKind::Declare:
+    case StatementKind::CloseCursor:
+    case StatementKind::Listen:
+    case StatementKind::Unlisten:
+    case StatementKind::Explain:
+    case StatementKind::Load:
+    case StatementKind::Discard:
+      return true;
+    default:
+      return facts.replay_safe();
+  }
+}
+
+bool may_commit(const sql::StatementFacts& facts) {
+  using sql::StatementKind;
+  return facts.kind == StatementKind::Commit || facts.kind == StatementKind::PrepareTransaction ||
+         facts.kind == StatementKind::Call || facts.kind == StatementKind::Do ||
+         facts.kind == StatementKind::Unknown || (facts.multi && facts.has(sql::Effect::TransactionControl));
+}
+
+// The parameter of track_extra_parameters that a lone SET or RESET is about.
+std::optional<Tracked> extra_parameter(const sql::StatementFacts& facts) {
+  if (tracked_count() == kTrackedCount || facts.multi || facts.kind != sql::StatementKind::Set ||
+      !facts.has(sql::Effect::SetOther)) {
+    return std::nullopt;
+  }
+  return find_tracked(facts.name);
+}
+
+}  // namespace
+
+std::string ClientSession::pin_reasons() const {
+  std::string reasons;
+  for (const PinWord& word : kPinWords) {
+    if ((pins_ & word.bit) != 0) {
+      reasons.append(reasons.empty() ? "" : ", ").append(word.word);
+    }
+  }
+  return reasons;
+}
+
+void ClientSession::pin(uint64_t reason) {
+  settled_pins_ |= reason;
+  pins_ |= reason;
+}
+
+void ClientSession::recount_pins() {
+  pins_ = settled_pins_;
+  for (size_t i = 0; i < link_->owed.size(); i++) {
+    pins_ |= link_->owed[i].then.pins;
+  }
+}
+
+// A SET that is a transaction of its own, of a value that set_config() takes as SET was given it.
+bool ClientSession::can_follow(const sql::StatementFacts& facts) const {
+  const bool plain =
+      facts.kind == sql::StatementKind::Set && !facts.multi &&
+      (facts.effects & ~static_cast<sql::Effects>(sql::Effect::Writes)) == sql::Effect::SetOther;
+  const bool portable = facts.set_to_default || is_portable_setting(facts.name, facts.set_value);
+  if (!plain || !portable || link_->status != TransactionStatus::Idle || portal_then_.follows != nullptr) {
+    return false;
+  }
+  for (size_t i = 0; i < link_->owed.size(); i++) {
+    const OwedAnswer& owed = link_->owed[i];
+    const bool prepares = owed.request == Request::Parse || owed.request == Request::DescribeStatement ||
+                          owed.request == Request::Close;
+    if (!prepares && owed.delivery != Delivery::Swallow) {
+      return false;
+    }
+  }
+  return true;
+}
+
+Consequences ClientSession::note_effects(const sql::FactsPtr& facts_owner) {
+  const sql::StatementFacts& facts = *facts_owner;
+  using sql::Effect;
+  Consequences then;
+  const auto add = [&](OwedEffect effect) { then.effects |= static_cast<uint8_t>(effect); };
+  if (!only_reads(facts)) {
+    add(OwedEffect::MayWrite);
+  }
+  if (may_commit(facts)) {
+    add(OwedEffect::Commits);
+  }
+  if (facts.effects == 0) {
+    return then;
+  }
+  then.pins = facts.effects & sql::kPins;
+  leaves_doubt_ = leaves_doubt_ || facts.has(sql::kLeavesDoubt);
+  if (facts.has(Effect::SetReported)) {
+    const auto parameter = find_tracked(facts.name);
+    if (!parameter ? false : !link_->reports(*parameter)) {
+      then.pins |= kPinUnreported;
+    }
+  }
+  if (const auto extra = extra_parameter(facts); extra && link_->reports(*extra)) {
+    then.pins &= ~static_cast<uint64_t>(Effect::SetOther);  // what it comes to is reported
+    then.restores =
+        facts.set_to_default ? static_cast<uint16_t>(1U << static_cast<unsigned>(*extra)) : uint16_t{0};
+  } else if (can_follow(facts)) {
+    then.follows = std::shared_ptr<const sql::StatementFacts>(facts_owner, &facts);
+    then.pins &= ~static_cast<uint64_t>(Effect::SetOther);
+  }
+  pins_ |= then.pins;
+  may_open_block_ = may_open_block_ || facts.has(Effect::TransactionControl | Effect::Unknown);
+  // Which parameter a set_config() names is not in the facts; one that is local to its transaction is taken
+  // for another than this, as nearly all are.
+  const bool names_encoding = facts.name == "client_encoding";
+  encoding_in_doubt_ = encoding_in_doubt_ ||
+                       (facts.has(Effect::SetReported) && (names_encoding || facts.name.empty())) ||
+                       (facts.has(Effect::SetLocal) && names_encoding);
+  const bool resets_all = facts.has(Effect::ResetAll | Effect::DiscardAll);
+  if (facts.multi) {
+    then.restores = facts.set_to_default || resets_all ? kRestoresReported : 0;
+  } else if (resets_all) {
+    then.restores = kRestoresAll;
+  } else if (facts.has(Effect::SetReported) && facts.set_to_default) {
+    const auto parameter = find_tracked(facts.name);
+    then.restores =
+        parameter ? static_cast<uint16_t>(1U << static_cast<unsigned>(*parameter)) : kRestoresReported;
+  }
+  const bool resets_startup =
+      facts.has(Effect::SetOther) && facts.set_to_default && !settings_->startup.empty();
+  if (resets_all || resets_startup) {
+    add(OwedEffect::ResetsAll);
+  }
+  if (facts.has(Effect::IsDdl | Effect::Unknown)) {
+    add(OwedEffect::ChangesCatalog);
+    scope_->ddl_epoch.fetch_add(1, std::memory_order_relaxed);
+  }
+  if (facts.has(Effect::DiscardAll)) {
+    add(OwedEffect::DiscardsAll);
+    discards_names_ = true;
+    link_->statements.make_uncertain();
+  }
+  if (facts.has(Effect::DeallocateAll)) {
+    add(OwedEffect::DeallocatesAll);
+    discards_names_ = true;
+    link_->statements.make_uncertain();
+  }
+  return then;
+}
+
+}  // namespace sportello::proxy
