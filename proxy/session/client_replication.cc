@@ -10,7 +10,8 @@ namespace sportello::proxy {
 
 // Logged in; ClientStartup stays until the link is ready.
 void ClientConnection::begin_replication() {
-  replication_ = std::make_unique<ReplicationRelay>(startup_->replication(), startup_->application_name());
+  replication_ = std::make_unique<ReplicationRelay>(startup_->replication(), startup_->application_name(),
+                                                    worker_->session_context().max_packet_size);
   move(ConnectionEvent::ReplicationAsked);
   wait_since_ = worker_->now();
   worker_->replication_links().want(*pool_, *this);

@@ -40,7 +40,10 @@ struct ReplicationRequest {
 // Which message a stream of bytes is in, fed in any pieces.
 class MessageFollower {
  public:
-  // Calls `begins(type)` for each message whose header is complete. False: a length that no message has.
+  explicit MessageFollower(uint32_t max_length) : max_length_(max_length) {}
+
+  // Calls `begins(type)` for each message whose header is complete. False: a length that no message has, or
+  // may have.
   template <typename Begins>
   bool follow(std::string_view bytes, Begins&& begins) {
     while (!bytes.empty()) {
@@ -56,7 +59,8 @@ class MessageFollower {
         continue;
       }
       Frame frame{};
-      if (peek_frame({header_.data(), header_.size()}, frame) == FrameStatus::Malformed) {
+      if (peek_frame({header_.data(), header_.size()}, frame) == FrameStatus::Malformed ||
+          frame.length > max_length_) {
         return false;
       }
       header_bytes_ = 0;
@@ -68,6 +72,7 @@ class MessageFollower {
   bool between_messages() const { return body_left_ == 0 && header_bytes_ == 0; }
 
  private:
+  uint32_t max_length_;
   std::array<char, kFrameHeaderBytes> header_{};
   uint32_t body_left_ = 0;
   uint8_t header_bytes_ = 0;
@@ -75,8 +80,12 @@ class MessageFollower {
 
 class ReplicationRelay {
  public:
-  ReplicationRelay(ReplicationKind kind, std::string application_name)
-      : kind_(kind), application_name_(std::move(application_name)) {}
+  // `max_length`: of a message, as its length word has it (max_packet_size).
+  ReplicationRelay(ReplicationKind kind, std::string application_name, uint32_t max_length = kMaxFrameLength)
+      : kind_(kind),
+        application_name_(std::move(application_name)),
+        from_client_(max_length),
+        from_server_(max_length) {}
 
   enum class Verdict : uint8_t { PassOn, Terminate, Violation };
   Verdict on_client_bytes(std::string_view in);

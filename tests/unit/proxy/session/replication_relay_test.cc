@@ -113,6 +113,12 @@ TEST_F(Relay, LengthsThatNoMessageHasAreViolations) {  // S09, S21
   }
 }
 
+TEST_F(Relay, SoAreThoseOverTheConfiguredMost) {
+  relay = ReplicationRelay(ReplicationKind::Logical, "", static_cast<uint32_t>(kData.size() - 1));
+  EXPECT_EQ(client(kData), Verdict::PassOn);
+  EXPECT_EQ(client(message('d', std::string(kData.size(), 'x'))), Verdict::Violation);
+}
+
 TEST_F(Relay, AServerThatEndsWithAnErrorHasSaidWhy) {
   server(kCopyBoth + message('E', std::string_view("SFATAL\0\0", 8)));
   EXPECT_TRUE(relay.ended_in_error());
