@@ -598,6 +598,7 @@ void Worker::tick() {
     if (index_ == 0) {
       group_->sample_stats(time);
       group_->forget_unused_databases(time);
+      group_->refresh_names();
     }
   }
   precise_now_ = TimePoint();  // the loop may sleep now
@@ -742,6 +743,13 @@ void Worker::forget_pools(const DatabaseRuntime* database) {
       entry.first->workers[index_].in_use.store(false);
     }
     return !used;
+  });
+}
+
+void Worker::leave_lost_addresses(const std::string& host, const AddressList& addresses) {
+  close_idle_links([&](ServerLink& link) {
+    return link.phase() != LinkPhase::Connecting && link.pool().settings().address.host == host &&
+           std::find(addresses.begin(), addresses.end(), numeric_address(link.endpoint())) == addresses.end();
   });
 }
 

@@ -123,6 +123,9 @@ class Worker {
   bool is_quiet(const DatabaseRuntime* database) const;
   void close_idle_links(const std::function<bool(ServerLink&)>& which);
 
+  // The name of a server has other addresses: links to those that it lost are closed as they come free.
+  void leave_lost_addresses(const std::string& host, const AddressList& addresses);
+
   // SUSPEND: nothing is read, but from the admin console, and no timeout runs, until resume().
   void suspend();
   void resume();

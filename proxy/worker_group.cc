@@ -60,6 +60,10 @@ WorkerGroup::~WorkerGroup() { stop(); }
 
 void WorkerGroup::start(std::vector<ListenSocket> sockets) {
   running_ = true;
+  note_name_ttls(config()->conf);
+  NameResolver::system().set_on_change([this](const std::string& host, const AddressList& addresses) {
+    post_all([host, addresses](Worker& worker) { worker.leave_lost_addresses(host, addresses); });
+  });
   for (ListenSocket& socket : sockets) {
     listeners_.push_back(
         std::make_unique<Listener>(workers_[0]->loop(), std::move(socket),
@@ -76,6 +80,7 @@ void WorkerGroup::stop() {
     return;
   }
   running_ = false;
+  NameResolver::system().set_on_change(nullptr);
   for (auto& worker : workers_) {
     EventLoop* loop = &worker->loop();
     loop->post([loop] { loop->stop(); });
@@ -120,6 +125,7 @@ void WorkerGroup::apply_config(const RuntimeConfigRef& config) {
     pool->settings = std::move(settings);
     pool->startup_known.clear();
   }
+  note_name_ttls(config->conf);
   post_all([config](Worker& worker) { worker.apply_config(config); });
 }
 
@@ -137,6 +143,21 @@ void WorkerGroup::sample_stats(TimePoint now) {
              averages[Stat::ServerBytes], averages[Stat::TransactionTime], averages[Stat::QueryTime],
              averages[Stat::WaitTime]);
   }
+}
+
+// The names by which links are open, whether anybody opens more or not.
+void WorkerGroup::refresh_names() {
+  std::set<std::string> hosts;
+  for (const auto& pool : directory_.pools()) {
+    if (const PoolSettingsRef settings = pool->current_settings(); settings && pool->links.used() > 0) {
+      hosts.insert(settings->address.host);
+    }
+  }
+  NameResolver::system().refresh(hosts);
+}
+
+void WorkerGroup::note_name_ttls(const conf::Config& conf) {
+  NameResolver::system().set_ttls(conf.dns_max_ttl, conf.dns_nxdomain_ttl);
 }
 
 void WorkerGroup::forget_unused_databases(TimePoint now) {

@@ -52,6 +52,8 @@ class WorkerGroup {
   void sample_stats(TimePoint now);
   // autodb_idle_timeout; likewise.
   void forget_unused_databases(TimePoint now);
+  // dns_max_ttl; likewise.
+  void refresh_names();
   std::chrono::system_clock::time_point started_at() const { return started_at_; }
 
   RuntimeConfigRef config();
@@ -107,6 +109,7 @@ class WorkerGroup {
   std::function<void(ShutdownMode)> request_shutdown;
 
  private:
+  static void note_name_ttls(const conf::Config& conf);
   size_t least_loaded() const;
   void evict_oldest_login();
 
