@@ -97,12 +97,18 @@ RuntimeConfigRef WorkerGroup::config() {
   return config_;
 }
 
+PoolSettingsRef WorkerGroup::pool_settings(const RuntimeConfig& config, const PoolRuntime& pool) {
+  std::shared_ptr<PoolSettings> settings = config.pool_settings(pool.database->name, pool.user->name);
+  settings->node = nodes_.node(settings->address);
+  return settings;
+}
+
 std::shared_ptr<PoolRuntime> WorkerGroup::pool(const RuntimeConfig& config, const std::string& database,
                                                const std::string& user) {
   auto pool = directory_.pool(database, user);
   const std::lock_guard lock(pool->mutex);
   if (pool->settings == nullptr) {
-    pool->settings = config.pool_settings(database, user);
+    pool->settings = pool_settings(config, *pool);
   }
   return pool;
 }
@@ -117,7 +123,7 @@ void WorkerGroup::apply_config(const RuntimeConfigRef& config) {
     if (config->database(pool->database->name) == nullptr) {
       continue;  // those connected go on as they were; nobody new gets in
     }
-    PoolSettingsRef settings = config->pool_settings(pool->database->name, pool->user->name);
+    PoolSettingsRef settings = pool_settings(*config, *pool);
     if (pool->settings != nullptr && (!(pool->settings->address == settings->address) ||
                                       pool->settings->connect_query != settings->connect_query)) {
       pool->generation.fetch_add(1);

@@ -115,6 +115,7 @@ void ServerConnector::try_next() {
   const int error = errno;
   transport_ = std::make_unique<Transport>(*loop_, fd, static_cast<Transport::Handler*>(this));
   if (status != 0 && error != EINPROGRESS) {
+    server_answered_ = server_answered_ || error == ECONNREFUSED;
     transport_.reset();
     next_or_fail(std::strerror(error));
     return;
@@ -146,6 +147,7 @@ void ServerConnector::connected() {
   socklen_t size = sizeof error;
   getsockopt(transport_->fd(), SOL_SOCKET, SO_ERROR, &error, &size);
   if (error != 0) {
+    server_answered_ = server_answered_ || error == ECONNREFUSED;
     transport_.reset();
     next_or_fail(std::strerror(error));
     return;
@@ -168,6 +170,7 @@ void ServerConnector::on_readable() {
     if (read.status == Transport::ReadStatus::WouldBlock) {
       return;
     }
+    server_answered_ = true;
     if (read.status != Transport::ReadStatus::Data) {
       transport_.reset();
       next_or_fail("the server closed the connection");

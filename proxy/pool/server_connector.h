@@ -70,6 +70,8 @@ class ServerConnector final : private Transport::Handler {
   void start();
   // To that address and no other: where a cancel request has to go.
   void start_to(const ServerEndpoint& endpoint);
+  // It, or its machine, has said something so far, be it that nobody listens there.
+  bool server_answered() const { return server_answered_; }
 
  private:
   void on_readable() override;
@@ -91,6 +93,7 @@ class ServerConnector final : private Transport::Handler {
   size_t at_ = 0;
   std::unique_ptr<Transport> transport_;
   bool awaits_tls_answer_ = false;
+  bool server_answered_ = false;
 };
 
 }  // namespace sportello::proxy
