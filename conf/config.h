@@ -193,9 +193,9 @@ struct Config {
   Milliseconds server_health_timeout{2'000};   // it is out if it does not answer a probe in this time
   bool server_fast_close = false;  // RECONNECT and reload close session pools' links after the transaction
   Milliseconds autodb_idle_timeout{3'600'000};  // an unused database from "*" is forgotten
-  Milliseconds dns_max_ttl{15'000};       // how long the addresses of a server's name are good
-  Milliseconds dns_nxdomain_ttl{15'000};  // and how long that it has none
-  bool disable_pqexec = false;  // the simple query protocol is refused
+  Milliseconds dns_max_ttl{15'000};             // how long the addresses of a server's name are good
+  Milliseconds dns_nxdomain_ttl{15'000};        // and how long that it has none
+  bool disable_pqexec = false;                  // the simple query protocol is refused
 
   // How long clients may take, and wait.
   Milliseconds query_timeout{0};

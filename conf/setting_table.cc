@@ -258,7 +258,8 @@ constexpr Setting<Config> kGeneral[] = {
      .sentence = "A client that takes nothing of its answer for so long is closed; 0 is never."},
     {.key = "suspend_timeout",
      .ref = at<&Config::suspend_timeout>,
-     .sentence = "SUSPEND waits this long for what was read to be passed on; who has not taken it by then is closed."},
+     .sentence = "SUSPEND waits this long for what was read to be passed on; who has not taken it by then is "
+                 "closed."},
     {.key = "shutdown_timeout",
      .ref = at<&Config::shutdown_timeout>,
      .sentence = "SIGTERM: what still runs after this is ended; 0 waits for it."},

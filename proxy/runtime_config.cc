@@ -41,7 +41,7 @@ bool RuntimeConfig::identity_matches(const conf::HbaRule* rule, const std::strin
 }
 
 std::shared_ptr<PoolSettings> RuntimeConfig::pool_settings(const std::string& database_name,
-                                             const std::string& user_name) const {
+                                                           const std::string& user_name) const {
   static const conf::Database no_database;
   static const conf::User no_user;
   const conf::Database* of_database = database(database_name);

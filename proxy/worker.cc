@@ -50,7 +50,8 @@ Worker::Worker(WorkerGroup& group, size_t index, RuntimeConfigRef config)
       loop_(std::make_unique<EventLoop>()),
       read_buffer_(config_->conf.pkt_buf),
       facts_(std::make_unique<sql::FactsCache>(group.shapes(), group.seed())),
-      verifiers_(group.mock_secret()) {
+      verifiers_(group.mock_secret()),
+      last_tick_(loop_->now()) {
   context_.facts = facts_.get();
   context_.statements = &statements_;
   note_limits();
@@ -611,7 +612,7 @@ void Worker::tick() {
 // The process was stopped (SIGSTOP, a machine that slept, a laptop's lid) or starved: nobody else has been
 // slow.
 void Worker::forgive_standstill(TimePoint time) {
-  const auto gap = last_tick_ == TimePoint() ? Clock::duration::zero() : time - last_tick_;
+  const auto gap = time - last_tick_;
   last_tick_ = time;
   if (gap < kStandstill) {
     return;
@@ -730,7 +731,8 @@ void Worker::check_pools(TimePoint time) {
       serve(its_pool->shared_ref());
     } else if (time - last_slow_check_ >= kSlowCheck && its_pool->settings().min_pool_size > 0 &&
                shared->links.used() < its_pool->settings().min_pool_size &&
-               !shared->database->paused.load() && !its_pool->is_down() && shared->database->clients.used() > 0) {
+               !shared->database->paused.load() && !its_pool->is_down() &&
+               shared->database->clients.used() > 0) {
       open_links(*its_pool, true);
     }
   }
@@ -800,10 +802,10 @@ void Worker::forget_pools(const DatabaseRuntime* database) {
     if (entry.first->database.get() != database || !its_pool->waiting().empty()) {
       return false;
     }
-    const bool used =
-        std::any_of(links_.begin(), links_.end(), [&](const auto& link) { return &link->pool() == its_pool; }) ||
-        std::any_of(clients_.begin(), clients_.end(),
-                    [&](const auto& client) { return client->pool() == its_pool; });
+    const bool used = std::any_of(links_.begin(), links_.end(),
+                                  [&](const auto& link) { return &link->pool() == its_pool; }) ||
+                      std::any_of(clients_.begin(), clients_.end(),
+                                  [&](const auto& client) { return client->pool() == its_pool; });
     if (!used) {
       entry.first->workers[index_].in_use.store(false);
     }

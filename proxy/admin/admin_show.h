@@ -9,8 +9,8 @@
 #include "proxy/admin/admin_protocol.h"
 #include "proxy/admin/admin_snapshot.h"
 #include "proxy/admin/admin_table.h"
-#include "proxy/pool/pool_runtime.h"
 #include "proxy/net/name_cache.h"
+#include "proxy/pool/pool_runtime.h"
 #include "proxy/runtime_config.h"
 #include "proxy/stats/stats_sampler.h"
 

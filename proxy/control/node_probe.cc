@@ -93,8 +93,8 @@ void NodeProbe::answered(const Result<PqRows>& result) {
 }
 
 void NodeProbe::greet() {
-  connector_ = std::make_unique<ServerConnector>(*loop_, target_.server,
-                                                 static_cast<ServerConnector::Owner&>(*this));
+  connector_ =
+      std::make_unique<ServerConnector>(*loop_, target_.server, static_cast<ServerConnector::Owner&>(*this));
   connector_->start();
 }
 

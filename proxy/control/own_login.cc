@@ -90,7 +90,9 @@ std::optional<OwnLogin> monitor_login(const RuntimeConfig& config, const std::st
   if (user.empty()) {
     return std::nullopt;
   }
-  const std::string& dbname = !address.dbname.empty() ? address.dbname : database == "*" ? "postgres" : database;
+  const std::string& dbname = !address.dbname.empty() ? address.dbname
+                              : database == "*"       ? "postgres"
+                                                      : database;
   return own_login(config, address,
                    {.user = user, .dbname = dbname, .purpose = "monitor", .options = kMonitorOptions});
 }

@@ -73,7 +73,8 @@ std::vector<NameCache::Known> NameCache::known(Time now) const {
   std::vector<Known> names;
   for (const auto& [host, entry] : entries_) {
     const auto left = std::chrono::duration_cast<Milliseconds>(entry.good_until - now);
-    names.push_back({host, entry.answered ? std::max(left, Milliseconds(0)) : Milliseconds(0), entry.addresses});
+    names.push_back(
+        {host, entry.answered ? std::max(left, Milliseconds(0)) : Milliseconds(0), entry.addresses});
   }
   return names;
 }

@@ -73,7 +73,8 @@ void PqConnection::connect(Keywords keywords, std::chrono::milliseconds deadline
 }
 
 void PqConnection::resolve(const std::string& host) {
-  lookup_ = NameResolver::system().resolve(*loop_, host, [this](const NameAnswer& answer) { resolved(answer); });
+  lookup_ =
+      NameResolver::system().resolve(*loop_, host, [this](const NameAnswer& answer) { resolved(answer); });
 }
 
 void PqConnection::resolved(const NameAnswer& answer) {

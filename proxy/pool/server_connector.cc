@@ -49,8 +49,8 @@ void apply_socket_options(int fd, const SocketOptions& options) {
 std::string numeric_address(const ServerEndpoint& endpoint) {
   char text[NI_MAXHOST];
   const bool is_known = endpoint.length > 0 && endpoint.address.ss_family != AF_UNIX &&
-                        getnameinfo(reinterpret_cast<const sockaddr*>(&endpoint.address), endpoint.length, text,
-                                    sizeof text, nullptr, 0, NI_NUMERICHOST) == 0;
+                        getnameinfo(reinterpret_cast<const sockaddr*>(&endpoint.address), endpoint.length,
+                                    text, sizeof text, nullptr, 0, NI_NUMERICHOST) == 0;
   return is_known ? text : "";
 }
 

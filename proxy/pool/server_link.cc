@@ -130,8 +130,9 @@ TimePoint ServerLink::silent_since() const {
       return std::max({last_heard_, phase_since_, patient_since_});
     case LinkPhase::Held:
       // While its client takes nothing, the server is not listened to.
-      return state_.owed.empty() || transport_->paused() ? TimePoint()
-                                                         : std::max({last_heard_, client_->asked_at(), patient_since_});
+      return state_.owed.empty() || transport_->paused()
+                 ? TimePoint()
+                 : std::max({last_heard_, client_->asked_at(), patient_since_});
     case LinkPhase::Idle:
     case LinkPhase::Parked:
     case LinkPhase::Closed:

@@ -15,10 +15,12 @@ pytestmark = pytest.mark.ours
 
 @contextlib.contextmanager
 def frozen(server):
-    """The postmaster first, so that nobody is born meanwhile."""
-    processes.signal_tree(server.process.pid, signal.SIGSTOP)
-    processes.signal_tree(server.process.pid, signal.SIGSTOP)
+    """All of its processes; one that was being born meanwhile, too."""
+    def stands_still():
+        processes.signal_tree(server.process.pid, signal.SIGSTOP)
+        return all(processes.state(pid) in "TZ" for pid in [server.process.pid, *processes.children_of(server.process.pid)])
     try:
+        wait_until(lambda: stands_still() and stands_still(), "the server stands still")
         yield
     finally:
         processes.signal_tree(server.process.pid, signal.SIGCONT)
