@@ -69,6 +69,7 @@ struct Database {
   std::string auth_user;
   std::string auth_query;
   std::string auth_dbname;
+  std::string monitor_user;
   std::string connect_query;               // run on every new server connection
   bool routing = true;                     // reads may go to the replicas
   Freshness freshness = Freshness::Table;  // what a read on a replica must have seen
@@ -169,6 +170,7 @@ struct Config {
   std::string auth_query =
       "SELECT usename, passwd, valuntil FROM pg_catalog.pg_shadow WHERE usename OPERATOR(pg_catalog.=) $1";
   std::string auth_dbname;                  // where auth_query runs; empty: the client's database
+  std::string monitor_user;                 // who asks servers how they are; empty: auth_user
   Milliseconds auth_cache_ttl{30'000};      // how long its answers are kept
   bool password_plaintext_allowed = false;  // "password" over TCP without TLS
   std::vector<std::string> admin_users;     // may do all in the admin console
@@ -187,10 +189,13 @@ struct Config {
   Milliseconds server_idle_timeout{600'000};
   Milliseconds server_connect_timeout{15'000};
   Milliseconds server_login_retry{15'000};
+  Milliseconds server_health_interval{1'000};  // a server that leaves a request alone for so long is probed
+  Milliseconds server_health_timeout{2'000};   // it is out if it does not answer a probe in this time
   bool server_fast_close = false;  // RECONNECT and reload close session pools' links after the transaction
   Milliseconds autodb_idle_timeout{3'600'000};  // an unused database from "*" is forgotten
-  Milliseconds dns_max_ttl{15'000};
-  bool disable_pqexec = false;  // the simple query protocol is refused
+  Milliseconds dns_max_ttl{15'000};             // how long the addresses of a server's name are good
+  Milliseconds dns_nxdomain_ttl{15'000};        // and how long that it has none
+  bool disable_pqexec = false;                  // the simple query protocol is refused
 
   // How long clients may take, and wait.
   Milliseconds query_timeout{0};

@@ -11,7 +11,6 @@ constexpr std::pair<std::string_view, std::string_view> kReasons[] = {
     {"client_tls_dheparams", "only ephemeral elliptic curves are used"},
     {"client_tls_ecdhcurve", "OpenSSL chooses the curve"},
     {"conffile", "the file is named on the command line"},
-    {"dns_nxdomain_ttl", "the last good address is kept"},
     {"dns_zone_check_period", "names are looked up again after dns_max_ttl"},
     {"job_name", "it is always sportello"},
     {"logfile", "the log goes to stderr, for systemd or the container to keep"},

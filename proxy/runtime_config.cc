@@ -40,8 +40,8 @@ bool RuntimeConfig::identity_matches(const conf::HbaRule* rule, const std::strin
   return ident_maps.allows(rule != nullptr ? rule->map : "", name, user);
 }
 
-PoolSettingsRef RuntimeConfig::pool_settings(const std::string& database_name,
-                                             const std::string& user_name) const {
+std::shared_ptr<PoolSettings> RuntimeConfig::pool_settings(const std::string& database_name,
+                                                           const std::string& user_name) const {
   static const conf::Database no_database;
   static const conf::User no_user;
   const conf::Database* of_database = database(database_name);
@@ -67,6 +67,7 @@ PoolSettingsRef RuntimeConfig::pool_settings(const std::string& database_name,
   settings->server_idle_timeout = conf.server_idle_timeout;
   settings->server_connect_timeout = either(db.primary.connect_timeout, conf.server_connect_timeout);
   settings->server_login_retry = conf.server_login_retry;
+  settings->server_health_interval = conf.server_health_interval;
   settings->server_check_delay = conf.server_check_delay;
   settings->server_check_query = conf.server_check_query;
   settings->server_reset_query = conf.server_reset_query;

@@ -38,7 +38,7 @@ struct RuntimeConfig {
   // one)?
   bool identity_matches(const conf::HbaRule* rule, const std::string& name, const std::string& user) const;
 
-  PoolSettingsRef pool_settings(const std::string& database, const std::string& user) const;
+  std::shared_ptr<PoolSettings> pool_settings(const std::string& database, const std::string& user) const;
   ServerTarget server_target(const conf::ServerAddress& address) const;
   int most_login_clients() const;
   SocketOptions client_socket_options() const;

@@ -18,6 +18,7 @@ namespace sportello::proxy {
 namespace {
 
 constexpr std::chrono::milliseconds kSlowCheck{1000};
+constexpr std::chrono::milliseconds kStandstill{2000};
 constexpr std::chrono::milliseconds kRetryLeast{50};
 constexpr int kRetrySpreadMs = 50;
 constexpr size_t kRandomBytes = 1024;
@@ -26,6 +27,8 @@ constexpr size_t kRandomBytes = 1024;
 constexpr std::string_view kResetDoubt =
     "CLOSE ALL; UNLISTEN *; RESET SESSION AUTHORIZATION; RESET ALL; DISCARD TEMP; "
     "SELECT pg_catalog.pg_advisory_unlock_all()";
+
+Error silent_server() { return {sqlstate::kConnectionFailure, "the server does not answer"}; }
 
 // RECONNECT, a changed configuration or address: nobody gets it any more.
 bool is_outdated(ServerLink& link) {
@@ -47,7 +50,8 @@ Worker::Worker(WorkerGroup& group, size_t index, RuntimeConfigRef config)
       loop_(std::make_unique<EventLoop>()),
       read_buffer_(config_->conf.pkt_buf),
       facts_(std::make_unique<sql::FactsCache>(group.shapes(), group.seed())),
-      verifiers_(group.mock_secret()) {
+      verifiers_(group.mock_secret()),
+      last_tick_(loop_->now()) {
   context_.facts = facts_.get();
   context_.statements = &statements_;
   note_limits();
@@ -140,7 +144,7 @@ Pool& Worker::pool(const std::shared_ptr<PoolRuntime>& shared) {
 
 ServerLink* Worker::get_link(Pool& pool, ClientConnection& client) {
   PoolRuntime& shared = pool.shared();
-  const bool closed = shared.database->paused.load(std::memory_order_relaxed);
+  const bool closed = shared.database->paused.load(std::memory_order_relaxed) || pool.is_down();
   while (!closed) {
     ServerLink* link = pool.take_idle();
     if (link == nullptr) {
@@ -179,7 +183,7 @@ void Worker::stop_waiting(Pool& pool, ClientConnection& client) {
 // Matches idle links with waiting clients, here and elsewhere; opens links for those who are left.
 void Worker::serve(const std::shared_ptr<PoolRuntime>& shared) {
   Pool& served = pool(shared);
-  if (shared->database->paused.load()) {
+  if (shared->database->paused.load() || served.is_down()) {
     return;
   }
   while (!served.idle().empty() && shared->waiting.load() > 0) {
@@ -330,7 +334,7 @@ void Worker::put_back(ServerLink& link) {
     close_link(link);
     return;
   }
-  if (its_pool.shared().database->paused.load()) {
+  if (its_pool.shared().database->paused.load() || its_pool.is_down()) {
     its_pool.put_idle(&link);
     return;
   }
@@ -582,10 +586,11 @@ void Worker::end_round() {
 }
 
 void Worker::tick() {
+  const TimePoint time = now();
+  forgive_standstill(time);
   if (suspended_) {
     return;
   }
-  const TimePoint time = now();
   check_clients(time);
   check_links(time);
   check_pools(time);
@@ -598,9 +603,26 @@ void Worker::tick() {
     if (index_ == 0) {
       group_->sample_stats(time);
       group_->forget_unused_databases(time);
+      group_->refresh_names();
     }
   }
   precise_now_ = TimePoint();  // the loop may sleep now
+}
+
+// The process was stopped (SIGSTOP, a machine that slept, a laptop's lid) or starved: nobody else has been
+// slow.
+void Worker::forgive_standstill(TimePoint time) {
+  const auto gap = time - last_tick_;
+  last_tick_ = time;
+  if (gap < kStandstill) {
+    return;
+  }
+  for (const auto& client : clients_) {
+    client->forgive(gap);
+  }
+  for (const auto& link : links_) {
+    link->forgive(gap);
+  }
 }
 
 void Worker::check_clients(TimePoint time) {
@@ -625,6 +647,12 @@ void Worker::check_links(TimePoint time) {
     }
     ServerLink& link = *links_[i];
     const PoolSettings& settings = link.pool().settings();
+    if (settings.node != nullptr && settings.server_health_interval.count() > 0) {
+      check_health(link, time);
+      if (i >= links_.size() || links_[i].get() != &link) {
+        continue;
+      }
+    }
     if (link.phase() == LinkPhase::Connecting || link.phase() == LinkPhase::LoggingIn) {
       if (settings.server_connect_timeout.count() > 0 &&
           time - link.opened_at() >= settings.server_connect_timeout) {
@@ -658,13 +686,53 @@ void Worker::check_links(TimePoint time) {
   }
 }
 
+// Tells the HealthWatch where requests wait without a word, and gives those up that do so at a server which
+// is down.
+void Worker::check_health(ServerLink& link, TimePoint time) {
+  NodeHealth& node = *link.pool().settings().node;
+  const int64_t heard = link.last_heard().time_since_epoch().count();
+  if (node.suspect.load(std::memory_order_relaxed) && heard > node.heard_at.load()) {
+    node.heard_at.store(heard);
+  }
+  const TimePoint silent = link.silent_since();
+  if (silent == TimePoint() || time - silent < link.pool().settings().server_health_interval) {
+    return;
+  }
+  node.stuck_at.store(time.time_since_epoch().count());
+  if (node.down.load()) {
+    link_failed(link, silent_server());
+  }
+}
+
+void Worker::node_down(const NodeHealth& node) {
+  const auto is_there = [&](Pool& its_pool) { return its_pool.settings().node.get() == &node; };
+  for (auto& [shared, its_pool] : pools_) {
+    if (is_there(*its_pool)) {
+      const std::lock_guard lock(shared->mutex);
+      shared->last_failure = Error{sqlstate::kCannotConnectNow, silent_server().message};
+    }
+  }
+  for (size_t i = links_.size(); i-- > 0;) {
+    if (i >= links_.size() || !is_there(links_[i]->pool())) {
+      continue;
+    }
+    ServerLink& link = *links_[i];
+    if (link.phase() == LinkPhase::Idle || link.phase() == LinkPhase::Parked) {
+      close_link(link);
+    } else if (link.silent_since() != TimePoint()) {
+      link_failed(link, silent_server());
+    }
+  }
+}
+
 void Worker::check_pools(TimePoint time) {
   for (auto& [shared, its_pool] : pools_) {
     if (!its_pool->waiting().empty()) {
       serve(its_pool->shared_ref());
     } else if (time - last_slow_check_ >= kSlowCheck && its_pool->settings().min_pool_size > 0 &&
                shared->links.used() < its_pool->settings().min_pool_size &&
-               !shared->database->paused.load() && shared->database->clients.used() > 0) {
+               !shared->database->paused.load() && !its_pool->is_down() &&
+               shared->database->clients.used() > 0) {
       open_links(*its_pool, true);
     }
   }
@@ -734,14 +802,21 @@ void Worker::forget_pools(const DatabaseRuntime* database) {
     if (entry.first->database.get() != database || !its_pool->waiting().empty()) {
       return false;
     }
-    const bool used =
-        std::any_of(links_.begin(), links_.end(), [&](const auto& link) { return &link->pool() == its_pool; }) ||
-        std::any_of(clients_.begin(), clients_.end(),
-                    [&](const auto& client) { return client->pool() == its_pool; });
+    const bool used = std::any_of(links_.begin(), links_.end(),
+                                  [&](const auto& link) { return &link->pool() == its_pool; }) ||
+                      std::any_of(clients_.begin(), clients_.end(),
+                                  [&](const auto& client) { return client->pool() == its_pool; });
     if (!used) {
       entry.first->workers[index_].in_use.store(false);
     }
     return !used;
+  });
+}
+
+void Worker::leave_lost_addresses(const std::string& host, const AddressList& addresses) {
+  close_idle_links([&](ServerLink& link) {
+    return link.phase() != LinkPhase::Connecting && link.pool().settings().address.host == host &&
+           std::find(addresses.begin(), addresses.end(), numeric_address(link.endpoint())) == addresses.end();
   });
 }
 

@@ -123,6 +123,12 @@ class Worker {
   bool is_quiet(const DatabaseRuntime* database) const;
   void close_idle_links(const std::function<bool(ServerLink&)>& which);
 
+  // The name of a server has other addresses: links to those that it lost are closed as they come free.
+  void leave_lost_addresses(const std::string& host, const AddressList& addresses);
+
+  // The HealthWatch says so: links to it are closed, what waits there fails.
+  void node_down(const NodeHealth& node);
+
   // SUSPEND: nothing is read, but from the admin console, and no timeout runs, until resume().
   void suspend();
   void resume();
@@ -145,6 +151,8 @@ class Worker {
   void end_round();
   void check_pools(TimePoint now);
   void check_links(TimePoint now);
+  void check_health(ServerLink& link, TimePoint now);
+  void forgive_standstill(TimePoint now);
   void check_clients(TimePoint now);
   std::unique_ptr<ServerLink> take_out(ServerLink& link);
 
@@ -173,6 +181,7 @@ class Worker {
   std::string random_;  // not given out yet
   TimePoint last_slow_check_{};
   TimePoint precise_now_{};  // none: not read in this round
+  TimePoint last_tick_{};
   bool draining_ = false;
   bool suspended_ = false;
 };

@@ -60,6 +60,10 @@ WorkerGroup::~WorkerGroup() { stop(); }
 
 void WorkerGroup::start(std::vector<ListenSocket> sockets) {
   running_ = true;
+  note_name_ttls(config()->conf);
+  NameResolver::system().set_on_change([this](const std::string& host, const AddressList& addresses) {
+    post_all([host, addresses](Worker& worker) { worker.leave_lost_addresses(host, addresses); });
+  });
   for (ListenSocket& socket : sockets) {
     listeners_.push_back(
         std::make_unique<Listener>(workers_[0]->loop(), std::move(socket),
@@ -76,6 +80,7 @@ void WorkerGroup::stop() {
     return;
   }
   running_ = false;
+  NameResolver::system().set_on_change(nullptr);
   for (auto& worker : workers_) {
     EventLoop* loop = &worker->loop();
     loop->post([loop] { loop->stop(); });
@@ -92,12 +97,18 @@ RuntimeConfigRef WorkerGroup::config() {
   return config_;
 }
 
+PoolSettingsRef WorkerGroup::pool_settings(const RuntimeConfig& config, const PoolRuntime& pool) {
+  std::shared_ptr<PoolSettings> settings = config.pool_settings(pool.database->name, pool.user->name);
+  settings->node = nodes_.node(settings->address);
+  return settings;
+}
+
 std::shared_ptr<PoolRuntime> WorkerGroup::pool(const RuntimeConfig& config, const std::string& database,
                                                const std::string& user) {
   auto pool = directory_.pool(database, user);
   const std::lock_guard lock(pool->mutex);
   if (pool->settings == nullptr) {
-    pool->settings = config.pool_settings(database, user);
+    pool->settings = pool_settings(config, *pool);
   }
   return pool;
 }
@@ -112,7 +123,7 @@ void WorkerGroup::apply_config(const RuntimeConfigRef& config) {
     if (config->database(pool->database->name) == nullptr) {
       continue;  // those connected go on as they were; nobody new gets in
     }
-    PoolSettingsRef settings = config->pool_settings(pool->database->name, pool->user->name);
+    PoolSettingsRef settings = pool_settings(*config, *pool);
     if (pool->settings != nullptr && (!(pool->settings->address == settings->address) ||
                                       pool->settings->connect_query != settings->connect_query)) {
       pool->generation.fetch_add(1);
@@ -120,6 +131,7 @@ void WorkerGroup::apply_config(const RuntimeConfigRef& config) {
     pool->settings = std::move(settings);
     pool->startup_known.clear();
   }
+  note_name_ttls(config->conf);
   post_all([config](Worker& worker) { worker.apply_config(config); });
 }
 
@@ -137,6 +149,21 @@ void WorkerGroup::sample_stats(TimePoint now) {
              averages[Stat::ServerBytes], averages[Stat::TransactionTime], averages[Stat::QueryTime],
              averages[Stat::WaitTime]);
   }
+}
+
+// The names by which links are open, whether anybody opens more or not.
+void WorkerGroup::refresh_names() {
+  std::set<std::string> hosts;
+  for (const auto& pool : directory_.pools()) {
+    if (const PoolSettingsRef settings = pool->current_settings(); settings && pool->links.used() > 0) {
+      hosts.insert(settings->address.host);
+    }
+  }
+  NameResolver::system().refresh(hosts);
+}
+
+void WorkerGroup::note_name_ttls(const conf::Config& conf) {
+  NameResolver::system().set_ttls(conf.dns_max_ttl, conf.dns_nxdomain_ttl);
 }
 
 void WorkerGroup::forget_unused_databases(TimePoint now) {

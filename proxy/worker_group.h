@@ -44,6 +44,7 @@ class WorkerGroup {
   size_t size() const { return workers_.size(); }
   Worker& worker(size_t index) { return *workers_[index]; }
   PoolDirectory& directory() { return directory_; }
+  NodeDirectory& nodes() { return nodes_; }
   sql::ShapeCache& shapes() { return shapes_; }
   uint64_t seed() const { return seed_; }
   const std::string& mock_secret() const { return mock_secret_; }
@@ -52,6 +53,8 @@ class WorkerGroup {
   void sample_stats(TimePoint now);
   // autodb_idle_timeout; likewise.
   void forget_unused_databases(TimePoint now);
+  // dns_max_ttl; likewise.
+  void refresh_names();
   std::chrono::system_clock::time_point started_at() const { return started_at_; }
 
   RuntimeConfigRef config();
@@ -107,12 +110,15 @@ class WorkerGroup {
   std::function<void(ShutdownMode)> request_shutdown;
 
  private:
+  static void note_name_ttls(const conf::Config& conf);
+  PoolSettingsRef pool_settings(const RuntimeConfig& config, const PoolRuntime& pool);
   size_t least_loaded() const;
   void evict_oldest_login();
 
   std::mutex mutex_;
   RuntimeConfigRef config_;  // guarded by mutex_
   PoolDirectory directory_;
+  NodeDirectory nodes_;
   sql::ShapeCache shapes_;
   StatsSampler stats_sampler_{Clock::now()};
   uint64_t seed_;

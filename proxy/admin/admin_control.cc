@@ -165,6 +165,7 @@ void AdminControl::show(ShowTopic topic, Done done) {
                  .pools = group.directory().pools(),
                  .sampler = &group.stats_sampler(),
                  .suspended = group.is_suspended(),
+                 .names = NameResolver::system().known(),
                  .now = home_->now()};
   if (!needs_snapshot(topic)) {
     answer(done, proxy::show(topic, view));

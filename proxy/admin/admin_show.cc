@@ -307,7 +307,8 @@ void show_lists(AdminTable& table, const AdminView& view) {
   table.add("login_clients", sockets.logging_in);
   table.add("free_servers", 0);
   table.add("used_servers", sockets.servers);
-  for (const char* none : {"dns_names", "dns_zones", "dns_queries", "dns_pending"}) {
+  table.add("dns_names", view.names.size());
+  for (const char* none : {"dns_zones", "dns_queries", "dns_pending"}) {
     table.add(none, 0);
   }
 }
@@ -329,6 +330,16 @@ void show_mem(AdminTable& table, const AdminView& view) {
 void show_config(AdminTable& table, const AdminView& view) {
   for (const conf::SettingView& setting : conf::describe(view.config->conf)) {
     table.add(setting.name, setting.value, setting.default_value, setting.changeable ? "yes" : "no");
+  }
+}
+
+void show_dns_hosts(AdminTable& table, const AdminView& view) {
+  for (const NameCache::Known& name : view.names) {
+    std::string addresses;
+    for (const std::string& address : name.addresses) {
+      addresses += (addresses.empty() ? "" : ",") + address;
+    }
+    table.add(name.host, std::chrono::duration_cast<std::chrono::seconds>(name.ttl).count(), addresses);
   }
 }
 
@@ -376,10 +387,12 @@ Result<AdminAnswer> show(ShowTopic topic, const AdminView& view) {
       show_databases(table, view);
       break;
     case ShowTopic::DnsHosts:
+      show_dns_hosts(table, view);
+      break;
     case ShowTopic::DnsZones:
     case ShowTopic::PeerPools:
     case ShowTopic::Peers:
-      break;  // names are looked up by the system and not kept; there are no peers
+      break;  // the system's resolver tells nothing of zones; there are no peers
     case ShowTopic::Fds:
       return Error{
           sqlstate::kFeatureNotSupported,

@@ -9,6 +9,7 @@
 #include "proxy/admin/admin_protocol.h"
 #include "proxy/admin/admin_snapshot.h"
 #include "proxy/admin/admin_table.h"
+#include "proxy/net/name_cache.h"
 #include "proxy/pool/pool_runtime.h"
 #include "proxy/runtime_config.h"
 #include "proxy/stats/stats_sampler.h"
@@ -25,6 +26,7 @@ struct AdminView {
   std::vector<std::shared_ptr<PoolRuntime>> pools;
   const StatsSampler* sampler = nullptr;
   bool suspended = false;
+  std::vector<NameCache::Known> names;
   TimePoint now{};
   std::vector<WorkerSnapshot> workers;  // if needs_snapshot()
 };

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "proxy/control/auth_query.h"
+#include "proxy/control/health_watch.h"
 #include "proxy/net/event_loop.h"
 #include "proxy/worker_group.h"
 
@@ -42,6 +43,7 @@ class ControlPlane {
   WorkerGroup& group_;
   EventLoop loop_;
   AuthQuery auth_query_;
+  HealthWatch health_watch_;
   std::vector<UvHandle<uv_signal_t>> signals_;
   std::function<void()> on_tick_;
   UvHandle<uv_timer_t> tick_;

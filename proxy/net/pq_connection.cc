@@ -1,7 +1,6 @@
 #include "proxy/net/pq_connection.h"
 
 #include <libpq-fe.h>
-#include <netdb.h>
 
 #include <algorithm>
 
@@ -23,28 +22,6 @@ std::string keyword(const PqConnection::Keywords& keywords, std::string_view nam
   return "";
 }
 
-bool is_address(const std::string& host) {
-  addrinfo hints{};
-  hints.ai_flags = AI_NUMERICHOST;
-  addrinfo* list = nullptr;
-  if (getaddrinfo(host.c_str(), nullptr, &hints, &list) != 0) {
-    return false;
-  }
-  freeaddrinfo(list);
-  return true;
-}
-
-std::vector<std::string> numeric_addresses(const addrinfo* list) {
-  std::vector<std::string> addresses;
-  for (; list != nullptr; list = list->ai_next) {
-    char text[NI_MAXHOST];
-    if (getnameinfo(list->ai_addr, list->ai_addrlen, text, sizeof text, nullptr, 0, NI_NUMERICHOST) == 0) {
-      addresses.emplace_back(text);
-    }
-  }
-  return addresses;
-}
-
 std::string field(const PGresult* result, int code) {
   const char* text = PQresultErrorField(result, code);
   return text != nullptr ? text : "";
@@ -61,22 +38,12 @@ std::vector<const char*> pointers(const std::vector<std::string>& texts) {
 
 }  // namespace
 
-// Outlives the connection if that is destroyed while the resolver is at work.
-struct PqConnection::Lookup {
-  uv_getaddrinfo_t request{};
-  PqConnection* connection = nullptr;
-};
-
 PqConnection::PqConnection(EventLoop& loop) : loop_(&loop) {}
 
 PqConnection::~PqConnection() { close(); }
 
 void PqConnection::close() {
-  if (lookup_ != nullptr) {
-    lookup_->connection = nullptr;
-    uv_cancel(reinterpret_cast<uv_req_t*>(&lookup_->request));
-    lookup_ = nullptr;
-  }
+  lookup_ = {};
   deadline_.reset();
   poll_.reset();  // before its descriptor is closed
   PQfinish(std::exchange(conn_, nullptr));
@@ -98,7 +65,7 @@ void PqConnection::connect(Keywords keywords, std::chrono::milliseconds deadline
   state_ = State::Resolving;
   start_deadline(deadline);
   const std::string host = keyword(keywords_, "host");
-  if (host.empty() || host.starts_with('/') || host.starts_with('@') || is_address(host)) {
+  if (host.empty() || host.starts_with('/') || host.starts_with('@') || is_numeric_address(host)) {
     begin_connect();
   } else {
     resolve(host);
@@ -106,31 +73,15 @@ void PqConnection::connect(Keywords keywords, std::chrono::milliseconds deadline
 }
 
 void PqConnection::resolve(const std::string& host) {
-  lookup_ = new Lookup;
-  lookup_->connection = this;
-  lookup_->request.data = lookup_;
-  addrinfo hints{};
-  hints.ai_family = AF_UNSPEC;
-  hints.ai_socktype = SOCK_STREAM;
-  const auto found = [](uv_getaddrinfo_t* request, int status, addrinfo* list) {
-    const std::unique_ptr<Lookup> lookup(static_cast<Lookup*>(request->data));
-    const std::vector<std::string> addresses = numeric_addresses(list);
-    uv_freeaddrinfo(list);
-    if (lookup->connection != nullptr) {
-      lookup->connection->lookup_ = nullptr;
-      lookup->connection->resolved(status, addresses);
-    }
-  };
-  if (uv_getaddrinfo(loop_->uv(), &lookup_->request, found, host.c_str(), nullptr, &hints) != 0) {
-    delete std::exchange(lookup_, nullptr);
-    fail("could not ask for the addresses of host \"" + host + "\"");
-  }
+  lookup_ =
+      NameResolver::system().resolve(*loop_, host, [this](const NameAnswer& answer) { resolved(answer); });
 }
 
-void PqConnection::resolved(int status, const std::vector<std::string>& addresses) {
+void PqConnection::resolved(const NameAnswer& answer) {
   const std::string host = keyword(keywords_, "host");
-  if (status != 0 || addresses.empty()) {
-    fail("could not resolve host \"" + host + "\": " + uv_strerror(status != 0 ? status : UV_EAI_NODATA));
+  const AddressList& addresses = answer.addresses;
+  if (addresses.empty()) {
+    fail("could not resolve host \"" + host + "\": " + answer.why);
     return;
   }
   // libpq tries them in turn; it wants one host for each, which is the name in the certificate, too.

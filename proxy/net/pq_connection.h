@@ -22,6 +22,7 @@
 
 #include "protocol/result.h"
 #include "proxy/net/event_loop.h"
+#include "proxy/net/name_resolver.h"
 #include "proxy/net/pq_rows.h"
 
 struct pg_conn;
@@ -61,10 +62,8 @@ class PqConnection {
   bool lacked_password() const { return lacked_password_; }
 
  private:
-  struct Lookup;
-
   void resolve(const std::string& host);
-  void resolved(int status, const std::vector<std::string>& addresses);
+  void resolved(const NameAnswer& answer);
   void begin_connect();
   void poll_connect();
   void poll_query();
@@ -81,7 +80,7 @@ class PqConnection {
   EventLoop* loop_;
   State state_ = State::Closed;
   Keywords keywords_;
-  Lookup* lookup_ = nullptr;  // freed by its callback
+  NameResolver::Ticket lookup_;
   pg_conn* conn_ = nullptr;
   UvHandle<uv_poll_t> poll_;
   UvHandle<uv_timer_t> deadline_;

@@ -208,7 +208,9 @@ void Transport::write(Outbox& box) {
   }
   if (tls_) {
     for (const auto& piece : box.pieces()) {
-      broken_ = broken_ || !tls_->session.write(box.view(piece)).ok();
+      if (!broken_ && !tls_->session.write(box.view(piece)).ok()) {
+        break_off();
+      }
     }
     box.clear();
     send_ciphertext();
@@ -252,7 +254,9 @@ void Transport::send_pieces(const Outbox& box) {
       if (errno == EINTR) {
         continue;
       }
-      broken_ = !would_block(errno);
+      if (!would_block(errno)) {
+        break_off();
+      }
       break;
     }
     size_t gone = static_cast<size_t>(n) + skip;
@@ -275,13 +279,21 @@ void Transport::send_bytes(std::string_view bytes) {
     if (n >= 0) {
       bytes.remove_prefix(static_cast<size_t>(n));
     } else if (errno != EINTR) {
-      broken_ = !would_block(errno);
+      if (!would_block(errno)) {
+        break_off();
+      }
       break;
     }
   }
   if (!broken_ && !bytes.empty()) {
     keep(bytes);
   }
+}
+
+// A socket that lost bytes of ours may work in the other direction (ENOBUFS): it is made to tell.
+void Transport::break_off() {
+  broken_ = true;
+  shutdown(fd_, SHUT_RDWR);
 }
 
 void Transport::keep(std::string_view bytes) {
@@ -305,7 +317,7 @@ void Transport::send_unsent() {
       if (would_block(errno)) {
         return;
       }
-      broken_ = true;
+      break_off();
       break;
     }
     unsent_at_ += static_cast<size_t>(n);

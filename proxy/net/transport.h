@@ -87,6 +87,7 @@ class Transport {
   void arm(int events);
   bool reads() const { return reading_ && !held_; }
   void keep(std::string_view bytes);
+  void break_off();
   void send_pieces(const Outbox& box);
   void send_bytes(std::string_view bytes);
   void send_unsent();

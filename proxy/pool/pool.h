@@ -31,6 +31,10 @@ class Pool {
   PoolRuntime& shared() { return *shared_; }
   const std::shared_ptr<PoolRuntime>& shared_ref() { return shared_; }
   const PoolSettings& settings() const { return *settings_; }
+  // Its server does not answer (HealthWatch): nobody is given a link.
+  bool is_down() const {
+    return settings_->node != nullptr && settings_->node->down.load(std::memory_order_relaxed);
+  }
   void set_settings(PoolSettingsRef settings) { settings_ = std::move(settings); }
 
   // What a client with these settings is told of its parameters at login; kept, as nearly all have the same.

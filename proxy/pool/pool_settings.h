@@ -9,12 +9,14 @@
 #include <string>
 
 #include "conf/config.h"
+#include "proxy/pool/node_health.h"
 
 namespace sportello::proxy {
 
 struct PoolSettings {
   using Milliseconds = std::chrono::milliseconds;
 
+  std::shared_ptr<NodeHealth> node;  // of `address`; nullptr: not watched
   conf::PoolMode mode = conf::PoolMode::Transaction;
   int pool_size = 25;
   int min_pool_size = 0;
@@ -35,6 +37,7 @@ struct PoolSettings {
   Milliseconds server_connect_timeout{0};
   Milliseconds server_login_retry{0};
   Milliseconds server_check_delay{0};
+  Milliseconds server_health_interval{0};
   std::string server_check_query;
   std::string server_reset_query;
   bool server_reset_query_always = false;

@@ -46,21 +46,16 @@ void apply_socket_options(int fd, const SocketOptions& options) {
   set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, options.user_timeout_ms);
 }
 
-// Outlives the connector if that is destroyed while the resolver is at work.
-struct ServerConnector::Lookup {
-  uv_getaddrinfo_t request{};
-  ServerConnector* connector = nullptr;
-};
+std::string numeric_address(const ServerEndpoint& endpoint) {
+  char text[NI_MAXHOST];
+  const bool is_known = endpoint.length > 0 && endpoint.address.ss_family != AF_UNIX &&
+                        getnameinfo(reinterpret_cast<const sockaddr*>(&endpoint.address), endpoint.length,
+                                    text, sizeof text, nullptr, 0, NI_NUMERICHOST) == 0;
+  return is_known ? text : "";
+}
 
 ServerConnector::ServerConnector(EventLoop& loop, ServerTarget target, Owner& owner)
     : loop_(&loop), target_(std::move(target)), owner_(&owner) {}
-
-ServerConnector::~ServerConnector() {
-  if (lookup_ != nullptr) {
-    lookup_->connector = nullptr;
-    uv_cancel(reinterpret_cast<uv_req_t*>(&lookup_->request));
-  }
-}
 
 void ServerConnector::start_to(const ServerEndpoint& endpoint) {
   endpoints_ = {endpoint};
@@ -72,49 +67,38 @@ void ServerConnector::start() {
     start_to(unix_endpoint(target_.host, target_.port));
     return;
   }
-  lookup_ = new Lookup;
-  lookup_->connector = this;
-  lookup_->request.data = lookup_;
+  if (is_numeric_address(target_.host)) {
+    resolved({{target_.host}, "", false});
+    return;
+  }
+  lookup_ = NameResolver::system().resolve(*loop_, target_.host,
+                                           [this](const NameAnswer& answer) { resolved(answer); });
+}
+
+void ServerConnector::resolved(const NameAnswer& answer) {
+  for (const std::string& address : answer.addresses) {
+    add_address(address);
+  }
+  if (endpoints_.empty()) {
+    fail("could not resolve host \"" + target_.host + "\": " + answer.why);
+  } else {
+    try_next();
+  }
+}
+
+void ServerConnector::add_address(const std::string& numeric) {
   addrinfo hints{};
   hints.ai_family = AF_UNSPEC;
   hints.ai_socktype = SOCK_STREAM;
-  in6_addr literal;
-  const bool is_literal = inet_pton(AF_INET, target_.host.c_str(), &literal) == 1 ||
-                          inet_pton(AF_INET6, target_.host.c_str(), &literal) == 1;
-  const auto found = [](uv_getaddrinfo_t* request, int status, addrinfo* list) {
-    const std::unique_ptr<Lookup> lookup(static_cast<Lookup*>(request->data));
-    ServerConnector* connector = lookup->connector;
-    if (connector != nullptr) {
-      connector->lookup_ = nullptr;
-      for (const addrinfo* at = list; at != nullptr; at = at->ai_next) {
-        ServerEndpoint endpoint;
-        std::memcpy(&endpoint.address, at->ai_addr, at->ai_addrlen);
-        endpoint.length = at->ai_addrlen;
-        connector->endpoints_.push_back(endpoint);
-      }
-    }
-    uv_freeaddrinfo(list);
-    if (connector == nullptr) {
-      return;
-    }
-    if (status != 0 || connector->endpoints_.empty()) {
-      connector->fail("could not resolve host \"" + connector->target_.host + "\": " + uv_strerror(status));
-    } else {
-      connector->try_next();
-    }
-  };
-  if (is_literal) {
-    hints.ai_flags = AI_NUMERICHOST;
-    addrinfo* list = nullptr;
-    const int status = getaddrinfo(target_.host.c_str(), std::to_string(target_.port).c_str(), &hints, &list);
-    found(&lookup_->request, status == 0 ? 0 : UV_EAI_NONAME, list);
+  hints.ai_flags = AI_NUMERICHOST;
+  addrinfo* list = nullptr;
+  if (getaddrinfo(numeric.c_str(), std::to_string(target_.port).c_str(), &hints, &list) != 0) {
     return;
   }
-  if (uv_getaddrinfo(loop_->uv(), &lookup_->request, found, target_.host.c_str(),
-                     std::to_string(target_.port).c_str(), &hints) != 0) {
-    delete std::exchange(lookup_, nullptr);
-    fail("could not ask for the addresses of host \"" + target_.host + "\"");
-  }
+  ServerEndpoint& endpoint = endpoints_.emplace_back();
+  std::memcpy(&endpoint.address, list->ai_addr, list->ai_addrlen);
+  endpoint.length = list->ai_addrlen;
+  freeaddrinfo(list);
 }
 
 void ServerConnector::try_next() {
@@ -131,6 +115,7 @@ void ServerConnector::try_next() {
   const int error = errno;
   transport_ = std::make_unique<Transport>(*loop_, fd, static_cast<Transport::Handler*>(this));
   if (status != 0 && error != EINPROGRESS) {
+    server_answered_ = server_answered_ || error == ECONNREFUSED;
     transport_.reset();
     next_or_fail(std::strerror(error));
     return;
@@ -162,6 +147,7 @@ void ServerConnector::connected() {
   socklen_t size = sizeof error;
   getsockopt(transport_->fd(), SOL_SOCKET, SO_ERROR, &error, &size);
   if (error != 0) {
+    server_answered_ = server_answered_ || error == ECONNREFUSED;
     transport_.reset();
     next_or_fail(std::strerror(error));
     return;
@@ -184,6 +170,7 @@ void ServerConnector::on_readable() {
     if (read.status == Transport::ReadStatus::WouldBlock) {
       return;
     }
+    server_answered_ = true;
     if (read.status != Transport::ReadStatus::Data) {
       transport_.reset();
       next_or_fail("the server closed the connection");

@@ -15,6 +15,7 @@
 #include "protocol/result.h"
 #include "protocol/tls/tls_context.h"
 #include "protocol/tls/tls_session.h"
+#include "proxy/net/name_resolver.h"
 #include "proxy/net/transport.h"
 
 namespace sportello::proxy {
@@ -42,6 +43,9 @@ struct ServerEndpoint {
   socklen_t length = 0;
 };
 
+// "10.0.0.5"; empty for a Unix socket.
+std::string numeric_address(const ServerEndpoint& endpoint);
+
 struct ServerConnected {
   std::unique_ptr<Transport> transport;
   ServerEndpoint endpoint;
@@ -59,19 +63,21 @@ class ServerConnector final : private Transport::Handler {
   };
 
   ServerConnector(EventLoop& loop, ServerTarget target, Owner& owner);
-  ~ServerConnector();
   ServerConnector(const ServerConnector&) = delete;
   ServerConnector& operator=(const ServerConnector&) = delete;
 
+  // Not told before this has returned, if the host is a name.
   void start();
   // To that address and no other: where a cancel request has to go.
   void start_to(const ServerEndpoint& endpoint);
+  // It, or its machine, has said something so far, be it that nobody listens there.
+  bool server_answered() const { return server_answered_; }
 
  private:
-  struct Lookup;
-
   void on_readable() override;
   void on_drained() override;
+  void resolved(const NameAnswer& answer);
+  void add_address(const std::string& numeric);
   void try_next();
   void connected();
   void begin_handshake();
@@ -82,11 +88,12 @@ class ServerConnector final : private Transport::Handler {
   EventLoop* loop_;
   ServerTarget target_;
   Owner* owner_;
-  Lookup* lookup_ = nullptr;  // freed by its callback
+  NameResolver::Ticket lookup_;
   std::vector<ServerEndpoint> endpoints_;
   size_t at_ = 0;
   std::unique_ptr<Transport> transport_;
   bool awaits_tls_answer_ = false;
+  bool server_answered_ = false;
 };
 
 }  // namespace sportello::proxy

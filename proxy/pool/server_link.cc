@@ -2,6 +2,7 @@
 
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -121,6 +122,32 @@ bool ServerLink::still_there() {
   return n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR);
 }
 
+TimePoint ServerLink::silent_since() const {
+  switch (phase_) {
+    case LinkPhase::Connecting:
+    case LinkPhase::LoggingIn:
+    case LinkPhase::Cleaning:
+      return std::max({last_heard_, phase_since_, patient_since_});
+    case LinkPhase::Held:
+      // While its client takes nothing, the server is not listened to.
+      return state_.owed.empty() || transport_->paused()
+                 ? TimePoint()
+                 : std::max({last_heard_, client_->asked_at(), patient_since_});
+    case LinkPhase::Idle:
+    case LinkPhase::Parked:
+    case LinkPhase::Closed:
+      break;
+  }
+  return TimePoint();
+}
+
+void ServerLink::forgive(Clock::duration gap) {
+  opened_at_ += gap;
+  phase_since_ += gap;
+  last_active_ += gap;
+  patient_since_ = worker_->now();
+}
+
 void ServerLink::leave_worker() {
   invariant(phase_ == LinkPhase::Idle, "only an idle link moves");
   transport_->leave_loop();
@@ -158,6 +185,7 @@ bool ServerLink::read_more(std::string_view* view) {
       break;
   }
   count(pool_->shared().stats.server_bytes, read.bytes);
+  last_heard_ = worker_->now();
   if (input_.empty()) {
     *view = {buffer.data(), read.bytes};
   } else {

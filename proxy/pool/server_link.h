@@ -85,6 +85,11 @@ class ServerLink final : private Transport::Handler, private ServerConnector::Ow
   TimePoint opened_at() const { return opened_at_; }
   TimePoint phase_since() const { return phase_since_; }
   TimePoint last_active() const { return last_active_; }
+  TimePoint last_heard() const { return last_heard_; }
+  // Since when the server has said nothing that it ought to; TimePoint(): nothing is asked of it.
+  TimePoint silent_since() const;
+  // The proxy itself stood still for so long: that is not the server's.
+  void forgive(Clock::duration gap);
   std::chrono::system_clock::time_point connect_time() const { return connect_time_; }
   uint64_t generation() const { return generation_; }
   const std::vector<std::pair<std::string, std::string>>& parameters() const { return parameters_; }
@@ -130,6 +135,8 @@ class ServerLink final : private Transport::Handler, private ServerConnector::Ow
   TimePoint opened_at_{};
   TimePoint phase_since_{};
   TimePoint last_active_{};
+  TimePoint last_heard_{};     // a byte of its server
+  TimePoint patient_since_{};  // forgive()
   std::chrono::system_clock::time_point connect_time_{};
   uint64_t generation_ = 0;
 };

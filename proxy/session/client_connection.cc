@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "protocol/error_response.h"
@@ -235,9 +236,9 @@ void ClientConnection::use_link(ServerLink& link) {
 }
 
 void ClientConnection::link_granted(ServerLink& link) {
+  const auto waited = std::max(worker_->now() - wait_since_, Clock::duration::zero());
   count(pool_->shared().stats.wait_us,
-        static_cast<uint64_t>(
-            std::chrono::duration_cast<std::chrono::microseconds>(worker_->now() - wait_since_).count()));
+        static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(waited).count()));
   if (startup_) {
     link_ = &link;
     link.hold(this);
@@ -608,6 +609,21 @@ void ClientConnection::close_with(const Error& fatal, CloseReason reason) {
   }
   login_ended();
   worker_->remove_client(*this);
+}
+
+void ClientConnection::forgive(Clock::duration gap) {
+  const TimePoint now = Clock::now();
+  const auto shift = [&](TimePoint& time) {
+    if (time != TimePoint()) {
+      time = std::min(time + gap, now);
+    }
+  };
+  for (TimePoint* time : {&request_at_, &wait_since_, &transaction_at_, &query_at_, &answered_at_}) {
+    shift(*time);
+  }
+  if (startup_) {
+    startup_->forgive(gap);
+  }
 }
 
 void ClientConnection::check_timeouts(TimePoint now) {

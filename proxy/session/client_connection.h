@@ -106,6 +106,10 @@ class ClientConnection final : private Transport::Handler {
   TimePoint connected_at() const { return connected_at_; }
   TimePoint request_at() const { return request_at_; }
   TimePoint wait_since() const { return wait_since_; }
+  // When the oldest request that is not answered went to the server.
+  TimePoint asked_at() const { return query_at_ == TimePoint() ? transaction_at_ : query_at_; }
+  // The proxy itself stood still for so long: that counts for none of the timeouts.
+  void forgive(Clock::duration gap);
   const tls::TlsSession* tls() const { return transport_.tls(); }
   AdminSession* admin() { return admin_.get(); }
   void write(std::string_view bytes) { transport_.write(bytes); }

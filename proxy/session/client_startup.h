@@ -73,6 +73,7 @@ class ClientStartup {
   const std::string& authentication_end() const { return early_; }
   bool is_waiting_for_secret() const { return state_ == State::Secret; }
   uint32_t protocol() const { return protocol_; }
+  void forgive(Clock::duration gap) { begun_at_ += gap; }
   TimePoint begun_at() const { return begun_at_; }
 
  private:

@@ -43,6 +43,34 @@ TEST(SessionSettings, NamesAreFoundInAnyCase) {
   EXPECT_EQ(find_tracked(""), std::nullopt);
 }
 
+struct ExtraParameters : ::testing::Test {
+  ~ExtraParameters() override { track_extra_parameters({}); }
+};
+
+TEST_F(ExtraParameters, AreTrackedBehindTheOthers) {
+  EXPECT_THAT(track_extra_parameters({"IntervalStyle", "search_path", ""}), ::testing::IsEmpty());
+  EXPECT_EQ(tracked_count(), kTrackedCount + 1);
+  EXPECT_EQ(find_tracked("SEARCH_PATH"), static_cast<Tracked>(kTrackedCount));
+  EXPECT_EQ(tracked_name(kTrackedCount), "search_path");
+}
+
+TEST_F(ExtraParameters, ThoseBeyondTheBoundAreGivenBack) {
+  std::vector<std::string> names;
+  for (size_t i = 0; i <= kMostExtraTracked; i++) {
+    names.push_back("app.p" + std::to_string(i));
+  }
+  EXPECT_THAT(track_extra_parameters(names), ElementsAre("app.p8"));
+  EXPECT_EQ(tracked_count(), kTrackedSlots);
+}
+
+TEST_F(ExtraParameters, AreGivenToALinkAsTheListsThatTheyMayBe) {
+  track_extra_parameters({"search_path"});
+  SettingsValues to = plain_settings();
+  to.tracked[kTrackedCount] = "\"$user\", public";
+  EXPECT_EQ(settings_switch(plain_settings(), to),
+            "SELECT pg_catalog.set_config(E'search_path', E'\"$user\", public', false);");
+}
+
 TEST(SessionSettings, SwitchSetsOnlyWhatDiffers) {
   SettingsValues to = plain_settings();
   EXPECT_EQ(settings_switch(plain_settings(), to), "");
