@@ -113,7 +113,7 @@ WHERE (t.typrelid = 0 OR c.relkind = 'c') AND t.typcategory <> 'A')sql";
   SPORTELLO_MANY("pg_attribute", "x.attrelid", "x.attrelid >= 16384")                                     \
   SPORTELLO_MANY("pg_attrdef", "x.adrelid", "x.oid >= 16384")                                             \
   SPORTELLO_MANY("pg_constraint", "x.conrelid", "x.oid >= 16384")                                         \
-  SPORTELLO_MANY("pg_inherits", "x.inhrelid", "x.inhrelid >= 16384")                                      \
+  SPORTELLO_MANY("pg_inherits", "x.inhparent", "x.inhrelid >= 16384")                                     \
   SPORTELLO_MANY("pg_trigger", "x.tgrelid", "x.oid >= 16384")                                             \
   SPORTELLO_MANY("pg_rewrite", "x.ev_class", "x.oid >= 16384")                                            \
   SPORTELLO_MANY("pg_policy", "x.polrelid", "x.oid >= 16384")                                             \

@@ -110,7 +110,7 @@ class Reader {
     if (member_ == "relid") {
       add(tree_.relations, value);
     } else if (member_ == "funcid" || member_ == "opfuncid" || member_ == "aggfnoid" ||
-               member_ == "winfnoid" || member_ == "tsmhandler") {
+               member_ == "winfnoid") {
       add(tree_.functions, value);
     } else if (member_ == "varattno") {
       tree_.has_system_columns |= value < 0;

@@ -69,6 +69,7 @@ struct Database {
   std::string auth_user;
   std::string auth_query;
   std::string auth_dbname;
+  std::string monitor_user;
   std::string connect_query;               // run on every new server connection
   bool routing = true;                     // reads may go to the replicas
   Freshness freshness = Freshness::Table;  // what a read on a replica must have seen
@@ -169,6 +170,7 @@ struct Config {
   std::string auth_query =
       "SELECT usename, passwd, valuntil FROM pg_catalog.pg_shadow WHERE usename OPERATOR(pg_catalog.=) $1";
   std::string auth_dbname;                  // where auth_query runs; empty: the client's database
+  std::string monitor_user;                 // who asks servers how they are; empty: auth_user
   Milliseconds auth_cache_ttl{30'000};      // how long its answers are kept
   bool password_plaintext_allowed = false;  // "password" over TCP without TLS
   std::vector<std::string> admin_users;     // may do all in the admin console
@@ -190,6 +192,7 @@ struct Config {
   bool server_fast_close = false;  // RECONNECT and reload close session pools' links after the transaction
   Milliseconds autodb_idle_timeout{3'600'000};  // an unused database from "*" is forgotten
   Milliseconds dns_max_ttl{15'000};
+  Milliseconds catalog_poll_interval{500};  // how often a database is asked whether its catalog changed
   bool disable_pqexec = false;  // the simple query protocol is refused
 
   // How long clients may take, and wait.

@@ -154,6 +154,11 @@ constexpr Setting<Config> kGeneral[] = {
     {.key = "auth_dbname",
      .ref = at<&Config::auth_dbname>,
      .sentence = "The database in which auth_query is run; \"\" is the one that the client asks for."},
+    {.key = "monitor_user",
+     .ref = at<&Config::monitor_user>,
+     .sentence = "Who asks servers how they are, with the password from auth_file; \"\" is the user of the "
+                 "server's address, else auth_user. If there is none, only whether they answer at all is "
+                 "asked."},
     {.key = "auth_cache_ttl",
      .ref = at<&Config::auth_cache_ttl>,
      .sentence = "How long an answer of auth_query is good."},
@@ -213,6 +218,11 @@ constexpr Setting<Config> kGeneral[] = {
     {.key = "dns_max_ttl",
      .ref = at<&Config::dns_max_ttl>,
      .sentence = "How long the address of a server's name is good."},
+    {.key = "catalog_poll_interval",
+     .ref = at<&Config::catalog_poll_interval>,
+     .sentence = "How often a database with replicas or cache rules is asked whether its tables, views or "
+                 "functions changed without us. 0 is as often as can be.",
+     .range = {0, 60'000}},
     {.key = "disable_pqexec",
      .ref = at<&Config::disable_pqexec>,
      .sentence = "The simple query protocol, which takes several statements in one text, is refused."},
@@ -385,6 +395,7 @@ constexpr Setting<Database> kDatabase[] = {
     {.key = "auth_user", .ref = at<&Database::auth_user>, .sentence = "As auth_user."},
     {.key = "auth_query", .ref = at<&Database::auth_query>, .sentence = "As auth_query."},
     {.key = "auth_dbname", .ref = at<&Database::auth_dbname>, .sentence = "As auth_dbname."},
+    {.key = "monitor_user", .ref = at<&Database::monitor_user>, .sentence = "As monitor_user."},
     {.key = "connect_query",
      .ref = at<&Database::connect_query>,
      .sentence = "Run on every new server connection, before any client's statement."},

@@ -41,7 +41,9 @@ ControlPlane::ControlPlane(std::string config_path, RuntimeConfigRef config, Wor
       config_(std::move(config)),
       started_with_(config_->conf),
       group_(group),
-      auth_query_(loop_) {
+      auth_query_(loop_),
+      catalog_watch_(loop_, group.directory()) {
+  catalog_watch_.apply_config(config_);
   group_.set_auth_query(&auth_query_);
   group_.reload = [this](std::function<void(ReloadReport)> done) {
     loop_.post([this, done = std::move(done)] { done(reload()); });
@@ -108,6 +110,7 @@ ReloadReport ControlPlane::reload() {
     }
     config_ = load.config;
     group_.apply_config(config_);
+    catalog_watch_.apply_config(config_);
     log_info("configuration reloaded");
   }
   sd_notify(0, "READY=1");
