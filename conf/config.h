@@ -196,6 +196,7 @@ struct Config {
   Milliseconds dns_max_ttl{15'000};             // how long the addresses of a server's name are good
   Milliseconds dns_nxdomain_ttl{15'000};        // and how long that it has none
   bool disable_pqexec = false;                  // the simple query protocol is refused
+  Milliseconds catalog_poll_interval{500};      // how often a database is asked whether its catalog changed
 
   // How long clients may take, and wait.
   Milliseconds query_timeout{0};

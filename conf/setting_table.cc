@@ -113,7 +113,8 @@ constexpr Setting<Config> kGeneral[] = {
      .range = {0, 1000000}},
     {.key = "max_prepared_statements",
      .ref = at<&Config::max_prepared_statements>,
-     .sentence = "Prepared statements kept on each server connection; 0: a client that names one keeps its connection.",
+     .sentence = "Prepared statements kept on each server connection; 0: a client that names one keeps its "
+                 "connection.",
      .range = {0, 100000}},
     {.key = "sql_inspect_max",
      .ref = at<&Config::sql_inspect_max>,
@@ -229,6 +230,11 @@ constexpr Setting<Config> kGeneral[] = {
     {.key = "dns_nxdomain_ttl",
      .ref = at<&Config::dns_nxdomain_ttl>,
      .sentence = "How long it is believed that a name cannot be resolved."},
+    {.key = "catalog_poll_interval",
+     .ref = at<&Config::catalog_poll_interval>,
+     .sentence = "How often a database with replicas or cache rules is asked whether its tables, views or "
+                 "functions changed without us. 0 is as often as can be.",
+     .range = {0, 60'000}},
     {.key = "disable_pqexec",
      .ref = at<&Config::disable_pqexec>,
      .sentence = "The simple query protocol, which takes several statements in one text, is refused."},

@@ -42,8 +42,10 @@ ControlPlane::ControlPlane(std::string config_path, RuntimeConfigRef config, Wor
       started_with_(config_->conf),
       group_(group),
       auth_query_(loop_),
-      health_watch_(loop_, group_) {
+      health_watch_(loop_, group_),
+      catalog_watch_(loop_, group.directory()) {
   health_watch_.apply_config(config_);
+  catalog_watch_.apply_config(config_);
   group_.set_auth_query(&auth_query_);
   group_.reload = [this](std::function<void(ReloadReport)> done) {
     loop_.post([this, done = std::move(done)] { done(reload()); });
@@ -111,6 +113,7 @@ ReloadReport ControlPlane::reload() {
     config_ = load.config;
     group_.apply_config(config_);
     health_watch_.apply_config(config_);
+    catalog_watch_.apply_config(config_);
     log_info("configuration reloaded");
   }
   sd_notify(0, "READY=1");

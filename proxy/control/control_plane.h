@@ -1,6 +1,6 @@
 // The control plane: the loop of the main thread. Signals, reload, shutdown, the pid file, systemd's
-// notifications, and the conversations of our own with PostgreSQL (auth_query.h). Everything here is for the
-// main thread, except what says "any thread".
+// notifications, and the conversations of our own with PostgreSQL (auth_query.h, catalog_watch.h). Everything
+// here is for the main thread, except what says "any thread".
 //
 //   SIGHUP   reload: all or nothing
 //   SIGTERM  drain: no new clients, running transactions finish, then exit 0; a second one is as SIGINT
@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "proxy/control/auth_query.h"
+#include "proxy/control/catalog_watch.h"
 #include "proxy/control/health_watch.h"
 #include "proxy/net/event_loop.h"
 #include "proxy/worker_group.h"
@@ -44,6 +45,7 @@ class ControlPlane {
   EventLoop loop_;
   AuthQuery auth_query_;
   HealthWatch health_watch_;
+  CatalogWatch catalog_watch_;
   std::vector<UvHandle<uv_signal_t>> signals_;
   std::function<void()> on_tick_;
   UvHandle<uv_timer_t> tick_;

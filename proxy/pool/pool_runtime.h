@@ -19,6 +19,7 @@
 #include <string>
 #include <vector>
 
+#include "cache/catalog_slot.h"
 #include "protocol/auth/scram.h"
 #include "protocol/result.h"
 #include "proxy/net/event_loop.h"
@@ -56,6 +57,7 @@ struct DatabaseRuntime {
 
   const std::string name;
   DatabaseScope scope;
+  cache::CatalogSlot catalog;  // good for scope.ddl_epoch
   Slots links;
   Slots clients;
   std::atomic<bool> paused{false};

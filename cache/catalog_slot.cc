@@ -1,0 +1,27 @@
+#include "cache/catalog_slot.h"
+
+namespace sportello::cache {
+
+void CatalogSlot::publish(CatalogRef catalog, uint64_t ddl_epoch) {
+  const std::lock_guard lock(mutex_);
+  entry_ = {std::move(catalog), ddl_epoch};
+  generation_.fetch_add(1, std::memory_order_release);
+}
+
+CatalogSlot::Entry CatalogSlot::entry() const {
+  const std::lock_guard lock(mutex_);
+  return entry_;
+}
+
+const CatalogRef& CatalogReader::current(const CatalogSlot& slot, uint64_t ddl_epoch) {
+  static const CatalogRef kNothing;
+  const uint64_t generation = slot.generation();
+  if (generation != generation_) {
+    // Taken before the entry: one that is published meanwhile is found the next time.
+    generation_ = generation;
+    entry_ = slot.entry();
+  }
+  return entry_.ddl_epoch == ddl_epoch ? entry_.catalog : kNothing;
+}
+
+}  // namespace sportello::cache

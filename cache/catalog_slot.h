@@ -1,0 +1,50 @@
+// Where the catalog of a database is handed from the control thread, which replaces it, to workers, which
+// read it for every statement. A catalog is good for one ddl_epoch: whoever sends DDL, or hears that it was
+// done, moves the epoch on, and from then on nobody reads the catalog from before, until it was looked at
+// again.
+//
+//   control: publish(catalog, epoch)      worker: CatalogReader::current(slot, epoch)  ─▶ Catalog, or nothing
+//
+// Nothing means: everything is unknown (not loaded yet, the connection is lost, DDL is under way).
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <mutex>
+
+#include "cache/catalog.h"
+
+namespace sportello::cache {
+
+// Any thread, all of it.
+class CatalogSlot {
+ public:
+  struct Entry {
+    CatalogRef catalog;  // nullptr: everything is unknown
+    uint64_t ddl_epoch = 0;
+  };
+
+  void publish(CatalogRef catalog, uint64_t ddl_epoch);
+  void withdraw() { publish(nullptr, 0); }
+  Entry entry() const;
+  // Moves on with every publish(): one load says that nothing is new.
+  uint64_t generation() const { return generation_.load(std::memory_order_acquire); }
+
+ private:
+  mutable std::mutex mutex_;
+  Entry entry_;  // guarded by mutex_
+  std::atomic<uint64_t> generation_{0};
+};
+
+// A worker's own view of a slot: takes no lock unless something is new.
+class CatalogReader {
+ public:
+  // nullptr: everything is unknown. Good until the next call.
+  const CatalogRef& current(const CatalogSlot& slot, uint64_t ddl_epoch);
+
+ private:
+  CatalogSlot::Entry entry_;
+  uint64_t generation_ = 0;
+};
+
+}  // namespace sportello::cache
