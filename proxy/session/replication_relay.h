@@ -9,6 +9,7 @@
 // Without I/O; ClientConnection moves the bytes. protocol-replication.html.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <optional>
