@@ -10,6 +10,8 @@ namespace {
 // Each has a connection. With a "*" entry clients choose the names of databases.
 constexpr size_t kMostWatched = 64;
 constexpr std::chrono::seconds kLook{1};
+// After the last client of a database that the configuration does not name.
+constexpr std::chrono::seconds kKept{5};
 
 }  // namespace
 
@@ -63,16 +65,25 @@ void CatalogWatch::look_for_databases() {
   look_at_ = loop_->now() + kLook;
   const auto known = directory_->databases();
   std::erase_if(watched_, [&](const auto& entry) {
-    const bool is_there = std::find(known.begin(), known.end(), entry.second.database) != known.end();
-    const conf::Database* settings = config_->database(entry.first);
-    return !is_there || settings == nullptr || !needs_catalog(config_->conf, *settings);
+    const Watched& watched = entry.second;
+    const bool is_there = std::find(known.begin(), known.end(), watched.database) != known.end();
+    const bool is_unused = !is_in_use(*watched.database) && loop_->now() - watched.used_at >= kKept;
+    return !is_there || is_unused || !is_wanted(*watched.database);
   });
   for (const auto& database : known) {
-    const conf::Database* settings = config_->database(database->name);
-    if (settings != nullptr && needs_catalog(config_->conf, *settings)) {
+    if (is_wanted(*database) && (is_in_use(*database) || watched_.contains(database->name))) {
       watch(database);
     }
   }
+}
+
+bool CatalogWatch::is_wanted(const DatabaseRuntime& database) const {
+  const conf::Database* settings = config_->database(database.name);
+  return settings != nullptr && needs_catalog(config_->conf, *settings);
+}
+
+bool CatalogWatch::is_in_use(const DatabaseRuntime& database) const {
+  return config_->conf.databases.contains(database.name) || database.clients.used() > 0;
 }
 
 void CatalogWatch::watch(const std::shared_ptr<DatabaseRuntime>& database) {
@@ -85,6 +96,9 @@ void CatalogWatch::watch(const std::shared_ptr<DatabaseRuntime>& database) {
   }
   const std::chrono::milliseconds interval = config_->conf.catalog_poll_interval;
   Watched& watched = watched_[database->name];
+  if (is_in_use(*database)) {
+    watched.used_at = loop_->now();
+  }
   if (watched.source != nullptr && watched.source->login() == *login) {
     watched.source->set_interval(interval);
     return;

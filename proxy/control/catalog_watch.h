@@ -1,6 +1,8 @@
 // Watches the catalogs of the databases that need it: those with replicas that may be read, or with cache
 // rules. Each has a CatalogSource, as long as the configuration wants it and has a login for it
-// (monitor_user); the others stay unknown. For the control loop's thread, except changed_by_ddl().
+// (monitor_user); the others stay unknown. Databases that only clients name ("*") are let go of when they
+// have been without a client for a while, so that they can be forgotten. For the control loop's thread,
+// except changed_by_ddl().
 #pragma once
 
 #include <functional>
@@ -32,11 +34,14 @@ class CatalogWatch {
  private:
   struct Watched {
     std::shared_ptr<DatabaseRuntime> database;
+    TimePoint used_at{};                    // somebody was connected
     std::unique_ptr<CatalogSource> source;  // after the database, into which it publishes
   };
 
   void tick();
   void look_for_databases();
+  bool is_wanted(const DatabaseRuntime& database) const;
+  bool is_in_use(const DatabaseRuntime& database) const;
   void watch(const std::shared_ptr<DatabaseRuntime>& database);
 
   EventLoop* loop_;

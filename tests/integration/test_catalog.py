@@ -356,14 +356,18 @@ def test_the_proxy_watches_databases_whose_catalog_somebody_needs(make_proxy, ow
     wait_until(lambda: _watchers(server) == 0, "nobody needs it any more")
 
 
-def test_a_database_that_only_clients_name_is_watched_from_its_first_client_on(make_proxy, own):
+@pytest.mark.slow
+def test_a_database_that_only_clients_name_is_watched_while_it_has_any(make_proxy, own):
     server, _ = own
     rule = {"name": "all", "tables": ["t"], "ttl": "10s"}
-    proxy = make_proxy({"sportello": {"monitor_user": "carol"}, "databases": {"*": {"primary": server.dsn(dbname="")}}, "cache": {"rules": [rule]}})
+    settings = {"monitor_user": "carol", "autodb_idle_timeout": "1s", "server_idle_timeout": "1s"}
+    proxy = make_proxy({"sportello": settings, "databases": {"*": {"primary": server.dsn(dbname="")}}, "cache": {"rules": [rule]}})
     assert _watchers(server) == 0
     with proxy.connect() as connection:
         connection.execute("SELECT 1")
         wait_until(lambda: _watchers(server) == 1, "it is watched")
+    wait_until(lambda: _watchers(server) == 0, "nobody needs it any more", deadline=20)
+    wait_until(lambda: proxy.pool() is None, "it is forgotten", deadline=20)
 
 
 def test_whoever_has_no_login_is_told(make_proxy, primary):

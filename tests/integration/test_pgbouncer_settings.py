@@ -3,7 +3,7 @@ import pytest
 
 from sportello_testing import wire
 from sportello_testing.waiting import Stopwatch, wait_until
-from sportello_testing.wire_client import ConnectionClosed, errors, rows
+from sportello_testing.wire_client import ConnectionClosed, LoginFailed, errors, rows
 from sportello_testing.wire_server import PeerGone
 
 pytestmark = pytest.mark.ours
@@ -220,3 +220,23 @@ def test_reload_says_what_needs_a_restart(proxy):
         console.execute("RELOAD")
         assert any("listen_backlog" in notice for notice in told), told
     assert "a change of listen_backlog takes effect at the next restart" in process.log()
+
+
+# ---- names ----
+
+def test_names_of_servers_are_looked_up_and_kept(proxy, primary):
+    process = proxy(databases={"app": {"primary": f"host=localhost port={primary.port} dbname=app"}, "lost": {"primary": "host=no-such-host.invalid port=1"}},
+                    dns_max_ttl="1s", query_wait_timeout="2s")
+
+    def known():
+        return {row["hostname"]: row["addrs"] for row in process.show("DNS_HOSTS")}
+
+    with process.wire() as client:
+        assert rows(client.query("SELECT 1")) == ["1"]
+        assert "127.0.0.1" in known()["localhost"].split(",")
+        assert client.hears_nothing(2.2), "it is looked up again meanwhile"
+        assert rows(client.query("SELECT pg_backend_pid() IS NOT NULL")) == ["t"]
+        with pytest.raises((LoginFailed, ConnectionClosed)):
+            process.wire(database="lost")
+        assert known()["no-such-host.invalid"] == ""
+        assert rows(client.query("SELECT 2")) == ["2"]
