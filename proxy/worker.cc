@@ -226,12 +226,18 @@ void Worker::evict_elsewhere(Pool& pool) {
   }
 }
 
+// It takes the pool's generation first and the settings second, as a reload changes them the other way round:
+// never is a link of today's generation opened by yesterday's settings.
+ServerLink& Worker::new_link(Pool& pool) {
+  links_.push_back(std::make_unique<ServerLink>(*this, pool));
+  pool.set_settings(pool.shared().current_settings());
+  return *links_.back();
+}
+
 // ---- replication ----
 
 void Worker::open_replication_link(Pool& pool, ClientConnection& client) {
-  auto link = std::make_unique<ServerLink>(*this, pool);
-  ServerLink& opened = *link;
-  links_.push_back(std::move(link));
+  ServerLink& opened = new_link(pool);
   ReplicationRequest request = client.opens_replication_link(opened);
   opened.open_for_replication(now(), &client, std::move(request));
 }
@@ -294,9 +300,7 @@ void Worker::open_links(Pool& pool, bool to_minimum) {
     if (opening != Pool::Opening::Granted) {
       return;
     }
-    auto link = std::make_unique<ServerLink>(*this, pool);
-    ServerLink& opened = *link;
-    links_.push_back(std::move(link));
+    ServerLink& opened = new_link(pool);
     opened.open(now());
   }
 }

@@ -145,6 +145,7 @@ class Worker {
   void give(ServerLink& link, ClientConnection& client);
   void hand_over(ServerLink& link, size_t worker, Pool& pool);
   void open_links(Pool& pool, bool to_minimum = false);
+  ServerLink& new_link(Pool& pool);
   void evict_elsewhere(Pool& pool);
   void replication_link_failed(ServerLink& link, const Error& error);
   void tick();

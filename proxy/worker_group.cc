@@ -124,12 +124,15 @@ void WorkerGroup::apply_config(const RuntimeConfigRef& config) {
       continue;  // those connected go on as they were; nobody new gets in
     }
     PoolSettingsRef settings = pool_settings(*config, *pool);
-    if (pool->settings != nullptr && (!(pool->settings->address == settings->address) ||
-                                      pool->settings->connect_query != settings->connect_query)) {
-      pool->generation.fetch_add(1);
-    }
+    const bool links_are_outdated =
+        pool->settings != nullptr && (!(pool->settings->address == settings->address) ||
+                                      pool->settings->connect_query != settings->connect_query);
     pool->settings = std::move(settings);
     pool->startup_known.clear();
+    if (links_are_outdated) {
+      // Last: a link of the new generation is opened by the new settings (Worker::new_link).
+      pool->generation.fetch_add(1);
+    }
   }
   note_name_ttls(config->conf);
   post_all([config](Worker& worker) { worker.apply_config(config); });
