@@ -26,6 +26,7 @@ enum class LogFormat : uint8_t { Text, Json };
 enum class LogLevel : uint8_t { Trace, Debug, Info, Warning, Error, Critical, Off };
 enum class Invalidation : uint8_t { Wal, Proxy };
 enum class Freshness : uint8_t { Table, Session, Bounded };
+enum class Routing : uint8_t { Off, Shadow, On };
 
 // As the configuration file spells them: "transaction", "scram-sha-256", "verify-full", …
 std::string_view to_string(PoolMode value);
@@ -35,6 +36,7 @@ std::string_view to_string(LogFormat value);
 std::string_view to_string(LogLevel value);
 std::string_view to_string(Invalidation value);
 std::string_view to_string(Freshness value);
+std::string_view to_string(Routing value);
 
 // One PostgreSQL server, from a conninfo string or URI (libpq-connect.html#LIBPQ-CONNSTRING).
 struct ServerAddress {
@@ -45,6 +47,7 @@ struct ServerAddress {
   std::string password;                         // never shown
   std::optional<SslMode> sslmode;               // empty: server_tls_sslmode
   std::optional<Milliseconds> connect_timeout;  // empty: server_connect_timeout
+  int weight = 1;                               // of a replica: its share of the reads
   // Startup parameters of every link to it; empty: not sent.
   std::string application_name;
   std::string options;
@@ -71,7 +74,7 @@ struct Database {
   std::string auth_dbname;
   std::string monitor_user;
   std::string connect_query;               // run on every new server connection
-  bool routing = true;                     // reads may go to the replicas
+  Routing routing = Routing::On;           // may reads go to the replicas? Shadow: it is only counted
   Freshness freshness = Freshness::Table;  // what a read on a replica must have seen
   Milliseconds max_replica_lag{10'000};    // "bounded": a replica further behind gets no reads
 

@@ -234,6 +234,14 @@ class Parser {
     result_.address.connect_timeout = std::chrono::seconds(seconds);
   }
 
+  void apply_weight(const Parameter& parameter, std::string value) {
+    int weight = 0;
+    const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), weight);
+    if (error != std::errc() || end != value.data() + value.size() || weight < 1 || weight > 1000)
+      return problem(parameter.value_offset, "the weight is a number from 1 to 1000");
+    result_.address.weight = weight;
+  }
+
   std::string_view text_;
   const Environment* environment_;
   size_t at_ = 0;
@@ -258,6 +266,7 @@ const Parser::Key Parser::kKeys[] = {
     {"client_encoding", nullptr, &ServerAddress::client_encoding},
     {"datestyle", nullptr, &ServerAddress::datestyle},
     {"timezone", nullptr, &ServerAddress::timezone},
+    {"weight", &Parser::apply_weight},
 };
 
 const Parser::Key* Parser::find(std::string_view name) {

@@ -28,6 +28,9 @@ constexpr EnumName<Invalidation> kInvalidations[] = {{Invalidation::Wal, "wal"},
 constexpr EnumName<Freshness> kFreshness[] = {
     {Freshness::Table, "table"}, {Freshness::Session, "session"}, {Freshness::Bounded, "bounded"}};
 
+constexpr EnumName<Routing> kRoutings[] = {
+    {Routing::Off, "off"}, {Routing::Shadow, "shadow"}, {Routing::On, "on"}};
+
 template <typename Enum>
 std::string_view name_of(Enum value) {
   for (const EnumName<Enum>& name : names_of(value))
@@ -44,6 +47,7 @@ std::span<const EnumName<LogFormat>> names_of(LogFormat) { return kLogFormats; }
 std::span<const EnumName<LogLevel>> names_of(LogLevel) { return kLogLevels; }
 std::span<const EnumName<Invalidation>> names_of(Invalidation) { return kInvalidations; }
 std::span<const EnumName<Freshness>> names_of(Freshness) { return kFreshness; }
+std::span<const EnumName<Routing>> names_of(Routing) { return kRoutings; }
 
 std::string_view to_string(PoolMode value) { return name_of(value); }
 std::string_view to_string(AuthType value) { return name_of(value); }
@@ -52,5 +56,6 @@ std::string_view to_string(LogFormat value) { return name_of(value); }
 std::string_view to_string(LogLevel value) { return name_of(value); }
 std::string_view to_string(Invalidation value) { return name_of(value); }
 std::string_view to_string(Freshness value) { return name_of(value); }
+std::string_view to_string(Routing value) { return name_of(value); }
 
 }  // namespace sportello::conf

@@ -412,7 +412,7 @@ constexpr Setting<Database> kDatabase[] = {
     {.key = "connect_query",
      .ref = at<&Database::connect_query>,
      .sentence = "Run on every new server connection, before any client's statement."},
-    {.key = "routing", .ref = at<&Database::routing>, .sentence = "Reads may be answered by the replicas."},
+    {.key = "routing", .ref = at<&Database::routing>, .sentence = "May reads be answered by the replicas: \"off\", \"shadow\" (only counted) or \"on\"."},
     {.key = "freshness",
      .ref = at<&Database::freshness>,
      .sentence = "What a read on a replica must have seen: \"table\", \"session\" or \"bounded\"."},

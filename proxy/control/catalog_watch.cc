@@ -16,7 +16,7 @@ constexpr std::chrono::seconds kKept{5};
 }  // namespace
 
 bool needs_catalog(const conf::Config& config, const conf::Database& database) {
-  const bool routes = database.routing && !database.replicas.empty();
+  const bool routes = database.routing != conf::Routing::Off && !database.replicas.empty();
   const bool caches = config.cache.max_memory > 0 && !config.cache.rules.empty();
   return routes || caches;
 }

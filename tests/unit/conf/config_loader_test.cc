@@ -78,8 +78,8 @@ TEST(ConfigLoader, DatabasesUsersAndRulesAreRead) {
   const Config config =
       good("",
            "[databases.\"*\"]\nprimary = \"host=a\"\n[databases.\"x.y\"]\nprimary = \"host=b port=1\"\n"
-           "replicas = [\"host=c\", \"postgresql://d/e\"]\npool_size = 7\nserver_lifetime = \"5min\"\n"
-           "freshness = \"bounded\"\nmax_replica_lag = \"2s\"\nrouting = false\n"
+           "replicas = [\"host=c weight=3\", \"postgresql://d/e\"]\npool_size = 7\nserver_lifetime = \"5min\"\n"
+           "freshness = \"bounded\"\nmax_replica_lag = \"2s\"\nrouting = \"shadow\"\n"
            "[users.bob]\npool_mode = \"statement\"\nquery_timeout = \"1s\"\n"
            "[cache]\nmax_memory = \"1GB\"\ninvalidation = \"proxy\"\n"
            "[[cache.rules]]\nname = \"r\"\nquery = \"SELECT $1\"\nttl = \"15m\"\n"
@@ -87,11 +87,12 @@ TEST(ConfigLoader, DatabasesUsersAndRulesAreRead) {
   const Database& database = config.databases.at("x.y");
   EXPECT_EQ(config.databases.at("*").primary.host, "a");
   EXPECT_EQ(database.primary.port, 1);
+  EXPECT_EQ(database.replicas.at(0).weight, 3);
   EXPECT_EQ(database.replicas.at(1).dbname, "e");
   EXPECT_EQ(database.pool_size, 7);
   EXPECT_EQ(database.server_lifetime, Milliseconds(300'000));
   EXPECT_EQ(database.freshness, Freshness::Bounded);
-  EXPECT_FALSE(database.routing);
+  EXPECT_EQ(database.routing, Routing::Shadow);
   EXPECT_EQ(database.min_pool_size, std::nullopt);
   EXPECT_EQ(config.users.at("bob").pool_mode, PoolMode::Statement);
   EXPECT_EQ(config.cache.max_memory, 1ULL << 30);
