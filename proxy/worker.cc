@@ -22,6 +22,7 @@ constexpr std::chrono::milliseconds kStandstill{2000};
 constexpr std::chrono::milliseconds kRetryLeast{50};
 constexpr int kRetrySpreadMs = 50;
 constexpr size_t kRandomBytes = 1024;
+constexpr std::chrono::milliseconds kHeldAnswers{2};
 
 // Takes back what a function that we cannot see into may have left in the session, keeping what is prepared.
 constexpr std::string_view kResetDoubt =
@@ -54,6 +55,7 @@ Worker::Worker(WorkerGroup& group, size_t index, RuntimeConfigRef config)
       last_tick_(loop_->now()) {
   context_.facts = facts_.get();
   context_.statements = &statements_;
+  context_.limbo = &limbo_;
   note_limits();
   on_tick_ = [this] { tick(); };
   tick_timer_ = loop_->every(kTick, &on_tick_);
@@ -78,6 +80,7 @@ Worker::~Worker() {
   retired_.clear();
   pools_.clear();
   tick_timer_.reset();
+  held_timer_.reset();
   reaper_.reset();
 }
 
@@ -140,6 +143,30 @@ Pool& Worker::pool(const std::shared_ptr<PoolRuntime>& shared) {
     slot = std::make_unique<Pool>(shared, index_);
   }
   return *slot;
+}
+
+Pool& Worker::replica_pool(Pool& home, size_t node) {
+  if (home.replicas.size() <= node) {
+    home.replicas.resize(node + 1);
+  }
+  Pool*& known = home.replicas[node];
+  if (known == nullptr) {
+    known = &pool(group_->replica_pool(home.shared_ref(), node));
+  }
+  return *known;
+}
+
+std::shared_ptr<DatabaseNames> Worker::names(const std::shared_ptr<DatabaseRuntime>& database) {
+  std::weak_ptr<DatabaseNames>& slot = names_[database->scope.id];
+  std::shared_ptr<DatabaseNames> found = slot.lock();
+  if (found == nullptr) {
+    std::erase_if(names_, [&](const auto& entry) {
+      return entry.first != database->scope.id && entry.second.expired();
+    });
+    found = std::make_shared<DatabaseNames>(std::shared_ptr<DatabaseScope>(database, &database->scope));
+    names_[database->scope.id] = found;
+  }
+  return found;
 }
 
 ServerLink* Worker::get_link(Pool& pool, ClientConnection& client) {
@@ -396,9 +423,15 @@ void Worker::link_free(ServerLink& link) {
   ClientConnection& client = *link.client();
   const bool doubt = client.session().leaves_doubt();
   client.release_link();
-  if (draining_) {
+  if (draining_ && client.is_resting()) {
     client.close(CloseReason::ShuttingDown);
   }
+  send_on(link, doubt);
+  client.go_on();
+}
+
+// Of a link that its session has let go: what is to be done before another has it.
+void Worker::send_on(ServerLink& link, bool doubt) {
   if (link.cancels_in_flight > 0) {
     link.set_phase(LinkPhase::Parked);
   } else if (link.state().tainted || link.pool().settings().server_reset_query_always) {
@@ -500,6 +533,14 @@ void Worker::link_failed(ServerLink& link, Error error) {
       shared.last_failure = Error{unavailable ? sqlstate::kCannotConnectNow : error.sqlstate, error.message,
                                   error.detail, error.hint};
     }
+    if (keep->home != nullptr) {
+      if (link.server() != nullptr) {
+        link.server()->reachable.store(false);  // until the NodeWatch hears of it again
+      }
+      close_link(link);
+      group_->post_reroute(keep);
+      return;
+    }
     close_link(link);
     if (!unavailable) {
       Error told{error.sqlstate, "server login failed: " + error.message};
@@ -510,6 +551,27 @@ void Worker::link_failed(ServerLink& link, Error error) {
   log_limited("lost", "server connection of database \"{}\" lost: {}", shared.database->name, error.message);
   close_link(link);
   serve(keep);
+}
+
+void Worker::hold_answer(ServerLink& link) {
+  held_answers_.push_back(&link);
+  if (!held_timer_) {
+    held_timer_ = loop_->every(kHeldAnswers, &on_held_);
+  }
+}
+
+void Worker::go_on_with_answers() {
+  const std::vector<ServerLink*> held = std::exchange(held_answers_, {});
+  for (ServerLink* link : held) {
+    const bool is_there =
+        std::any_of(links_.begin(), links_.end(), [&](const auto& at) { return at.get() == link; });
+    if (is_there && link->phase() == LinkPhase::Held && link->client()->is_routed()) {
+      link->go_on_with_answer();
+    }
+  }
+  if (held_answers_.empty()) {
+    held_timer_.reset();
+  }
 }
 
 void Worker::close_link(ServerLink& link) {
@@ -598,6 +660,7 @@ void Worker::tick() {
   check_clients(time);
   check_links(time);
   check_pools(time);
+  limbo_.tick(time);
   replication_links_.serve(time);
   if (draining_) {
     close_resting_clients();
@@ -712,8 +775,13 @@ void Worker::node_down(const NodeHealth& node) {
   const auto is_there = [&](Pool& its_pool) { return its_pool.settings().node.get() == &node; };
   for (auto& [shared, its_pool] : pools_) {
     if (is_there(*its_pool)) {
-      const std::lock_guard lock(shared->mutex);
-      shared->last_failure = Error{sqlstate::kCannotConnectNow, silent_server().message};
+      {
+        const std::lock_guard lock(shared->mutex);
+        shared->last_failure = Error{sqlstate::kCannotConnectNow, silent_server().message};
+      }
+      if (shared->home != nullptr) {
+        group_->post_reroute(its_pool->shared_ref());
+      }
     }
   }
   for (size_t i = links_.size(); i-- > 0;) {
@@ -780,6 +848,15 @@ void Worker::fail_waiting(const std::shared_ptr<PoolRuntime>& shared, const Erro
     ClientConnection* client = failed.waiting().front().client;
     failed.stop_waiting(client);
     client->link_refused(why);
+  }
+}
+
+void Worker::reroute_waiting(const std::shared_ptr<PoolRuntime>& shared) {
+  Pool& left = pool(shared);
+  for (size_t waiting = left.waiting().size(); waiting-- > 0 && !left.waiting().empty();) {
+    ClientConnection* client = left.waiting().front().client;
+    left.stop_waiting(client);
+    client->reroute();
   }
 }
 

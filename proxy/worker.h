@@ -70,6 +70,11 @@ class Worker {
   const std::unordered_map<PoolRuntime*, std::unique_ptr<Pool>>& pools() const { return pools_; }
   const std::vector<std::unique_ptr<ServerLink>>& links() const { return links_; }
 
+  // The same user's at a replica, made when first asked for.
+  Pool& replica_pool(Pool& home, size_t node);
+  // What its names mean to this worker's sessions.
+  std::shared_ptr<DatabaseNames> names(const std::shared_ptr<DatabaseRuntime>& database);
+
   // A link for a session that has none: at once, or later through ClientConnection::link_granted.
   ServerLink* get_link(Pool& pool, ClientConnection& client);
   void stop_waiting(Pool& pool, ClientConnection& client);
@@ -93,6 +98,8 @@ class Worker {
   // The session is gone; what it left behind is rolled back, or the link closed.
   void link_orphaned(ServerLink& link);
   void close_link(ServerLink& link);
+  // Its client has to wait for the end of the answer (ClientConnection::holds_back()).
+  void hold_answer(ServerLink& link);
   void cancel_on(ServerLink& link);
   void cancel_ended(CancelSender& sender);
 
@@ -113,6 +120,7 @@ class Worker {
   void serve(const std::shared_ptr<PoolRuntime>& shared);
   void receive_link(std::unique_ptr<ServerLink> link, const std::shared_ptr<PoolRuntime>& shared);
   void fail_waiting(const std::shared_ptr<PoolRuntime>& shared, const Error& why);
+  void reroute_waiting(const std::shared_ptr<PoolRuntime>& shared);
   void serve_waiting();
   void yield_slot(const std::shared_ptr<PoolRuntime>& shared);
   void evict_idle(DatabaseRuntime* database, UserRuntime* user);
@@ -138,6 +146,7 @@ class Worker {
   void close_unflushed();
 
  private:
+  void send_on(ServerLink& link, bool doubt);
   void put_back(ServerLink& link);
   void note_limits();
   void close_resting_clients();
@@ -150,6 +159,7 @@ class Worker {
   void replication_link_failed(ServerLink& link, const Error& error);
   void tick();
   void end_round();
+  void go_on_with_answers();
   void check_pools(TimePoint now);
   void check_links(TimePoint now);
   void check_health(ServerLink& link, TimePoint now);
@@ -176,6 +186,11 @@ class Worker {
   std::unordered_map<uint32_t, ClientConnection*> by_process_id_;
   std::vector<std::unique_ptr<CancelSender>> cancels_;
   std::vector<std::shared_ptr<void>> retired_;
+  std::unordered_map<uint64_t, std::weak_ptr<DatabaseNames>> names_;  // by the database's id
+  Limbo limbo_;
+  std::vector<ServerLink*> held_answers_;
+  std::function<void()> on_held_ = [this] { go_on_with_answers(); };
+  UvHandle<uv_timer_t> held_timer_;  // while there are any
   std::function<void()> on_tick_;
   UvHandle<uv_timer_t> tick_timer_;
   UvHandle<uv_check_t> reaper_;

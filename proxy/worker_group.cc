@@ -99,18 +99,98 @@ RuntimeConfigRef WorkerGroup::config() {
 
 PoolSettingsRef WorkerGroup::pool_settings(const RuntimeConfig& config, const PoolRuntime& pool) {
   std::shared_ptr<PoolSettings> settings = config.pool_settings(pool.database->name, pool.user->name);
+  settings->nodes = pool.database->current_nodes();
+  if (settings->nodes != nullptr && pool.node < settings->nodes->nodes.size()) {
+    settings->server = settings->nodes->nodes[pool.node];
+    settings->address = settings->server->address;
+    settings->server_connect_timeout =
+        settings->address.connect_timeout.value_or(config.conf.server_connect_timeout);
+  }
   settings->node = nodes_.node(settings->address);
   return settings;
+}
+
+// Nodes that stay keep what is known of them, and the primary its place.
+void WorkerGroup::note_nodes(const RuntimeConfig& config, DatabaseRuntime& database) {
+  const conf::Database* entry = config.database(database.name);
+  const bool routes = entry != nullptr && entry->routing != conf::Routing::Off && !entry->replicas.empty();
+  const std::lock_guard lock(database.mutex);
+  if (!routes) {
+    database.nodes.reset();
+    return;
+  }
+  const NodeSetRef before = database.nodes;
+  const auto known = [&](const conf::ServerAddress& address) -> std::shared_ptr<NodeRuntime> {
+    for (size_t i = 0; before != nullptr && i < before->nodes.size(); i++) {
+      if (before->nodes[i]->address == address) {
+        return before->nodes[i];
+      }
+    }
+    return std::make_shared<NodeRuntime>(address, database.scope.board.add_node());
+  };
+  auto set = std::make_shared<NodeSet>();
+  set->routing = entry->routing;
+  set->freshness = entry->freshness;
+  set->max_lag = entry->max_replica_lag;
+  set->nodes.push_back(known(entry->primary));
+  for (const conf::ServerAddress& replica : entry->replicas) {
+    set->nodes.push_back(known(replica));
+  }
+  if (before != nullptr) {
+    const auto primary = std::find(set->nodes.begin(), set->nodes.end(), before->nodes.front());
+    if (primary != set->nodes.end()) {
+      std::iter_swap(set->nodes.begin(), primary);
+    }
+  }
+  database.nodes = std::move(set);
+  if (!database.scope.tracks_writes.exchange(true)) {
+    // What was written until now is on no replica for certain.
+    cache::raise_last_write(database.scope.tables.all(), database.scope.board.note_write());
+  }
+}
+
+void WorkerGroup::make_primary(const std::shared_ptr<DatabaseRuntime>& database,
+                               const std::shared_ptr<NodeRuntime>& node) {
+  {
+    const std::lock_guard lock(database->mutex);
+    if (database->nodes == nullptr) {
+      return;
+    }
+    auto set = std::make_shared<NodeSet>(*database->nodes);
+    const auto at = std::find(set->nodes.begin(), set->nodes.end(), node);
+    if (at == set->nodes.end() || at == set->nodes.begin()) {
+      return;
+    }
+    std::iter_swap(set->nodes.begin(), at);
+    database->nodes = std::move(set);
+  }
+  refresh_settings(*config(), database.get());
+  post_all([](Worker& worker) { worker.apply_config(worker.config()); });
+  post_serve_all();
 }
 
 std::shared_ptr<PoolRuntime> WorkerGroup::pool(const RuntimeConfig& config, const std::string& database,
                                                const std::string& user) {
   auto pool = directory_.pool(database, user);
-  const std::lock_guard lock(pool->mutex);
-  if (pool->settings == nullptr) {
-    pool->settings = pool_settings(config, *pool);
+  if (pool->current_settings() == nullptr && pool->database->current_nodes() == nullptr) {
+    note_nodes(config, *pool->database);
   }
+  set_up(config, *pool);
   return pool;
+}
+
+std::shared_ptr<PoolRuntime> WorkerGroup::replica_pool(const std::shared_ptr<PoolRuntime>& home,
+                                                       size_t node) {
+  auto pool = directory_.replica_pool(home, node);
+  set_up(*config(), *pool);
+  return pool;
+}
+
+void WorkerGroup::set_up(const RuntimeConfig& config, PoolRuntime& pool) {
+  const std::lock_guard lock(pool.mutex);
+  if (pool.settings == nullptr) {
+    pool.settings = pool_settings(config, pool);
+  }
 }
 
 void WorkerGroup::apply_config(const RuntimeConfigRef& config) {
@@ -118,12 +198,24 @@ void WorkerGroup::apply_config(const RuntimeConfigRef& config) {
     const std::lock_guard lock(mutex_);
     config_ = config;
   }
+  for (const auto& database : directory_.databases()) {
+    if (config->database(database->name) != nullptr) {
+      note_nodes(*config, *database);
+    }
+  }
+  refresh_settings(*config);
+  note_name_ttls(config->conf);
+  post_all([config](Worker& worker) { worker.apply_config(config); });
+}
+
+void WorkerGroup::refresh_settings(const RuntimeConfig& config, const DatabaseRuntime* only) {
   for (const auto& pool : directory_.pools()) {
     const std::lock_guard lock(pool->mutex);
-    if (config->database(pool->database->name) == nullptr) {
+    if (config.database(pool->database->name) == nullptr ||
+        (only != nullptr && only != pool->database.get())) {
       continue;  // those connected go on as they were; nobody new gets in
     }
-    PoolSettingsRef settings = pool_settings(*config, *pool);
+    PoolSettingsRef settings = pool_settings(config, *pool);
     const bool links_are_outdated =
         pool->settings != nullptr && (!(pool->settings->address == settings->address) ||
                                       pool->settings->connect_query != settings->connect_query);
@@ -134,8 +226,6 @@ void WorkerGroup::apply_config(const RuntimeConfigRef& config) {
       pool->generation.fetch_add(1);
     }
   }
-  note_name_ttls(config->conf);
-  post_all([config](Worker& worker) { worker.apply_config(config); });
 }
 
 void WorkerGroup::sample_stats(TimePoint now) {
@@ -373,6 +463,10 @@ void WorkerGroup::post_link(size_t worker, std::unique_ptr<ServerLink> link,
 
 void WorkerGroup::post_fail_waiting(const std::shared_ptr<PoolRuntime>& shared, const Error& why) {
   post_all([shared, why](Worker& worker) { worker.fail_waiting(shared, why); });
+}
+
+void WorkerGroup::post_reroute(const std::shared_ptr<PoolRuntime>& shared) {
+  post_all([shared](Worker& worker) { worker.reroute_waiting(shared); });
 }
 
 void WorkerGroup::post_evict(DatabaseRuntime* database, UserRuntime* user) {

@@ -64,6 +64,16 @@ class WorkerGroup {
   std::shared_ptr<PoolRuntime> pool(const RuntimeConfig& config, const std::string& database,
                                     const std::string& user);
 
+  // Of the same user, at a replica.
+  std::shared_ptr<PoolRuntime> replica_pool(const std::shared_ptr<PoolRuntime>& home, size_t node);
+  // The NodeWatch has found that writes go there now; its pool and the primary's change places.
+  void make_primary(const std::shared_ptr<DatabaseRuntime>& database,
+                    const std::shared_ptr<NodeRuntime>& node);
+  // The servers of a database, as the configuration names them.
+  void note_nodes(const RuntimeConfig& config, DatabaseRuntime& database);
+  // They have no link to be had at a replica: each asks elsewhere.
+  void post_reroute(const std::shared_ptr<PoolRuntime>& shared);
+
   // ---- clients ----
   // On the first worker's thread: a socket was accepted.
   void accepted(int fd, const ClientAddress& address);
@@ -112,6 +122,10 @@ class WorkerGroup {
  private:
   static void note_name_ttls(const conf::Config& conf);
   PoolSettingsRef pool_settings(const RuntimeConfig& config, const PoolRuntime& pool);
+  // Its first settings.
+  void set_up(const RuntimeConfig& config, PoolRuntime& pool);
+  // Those of all pools, or of one database's.
+  void refresh_settings(const RuntimeConfig& config, const DatabaseRuntime* only = nullptr);
   size_t least_loaded() const;
   void evict_oldest_login();
 

@@ -110,7 +110,7 @@ void CatalogWatch::watch(const std::shared_ptr<DatabaseRuntime>& database) {
   }
   watched.source.reset();
   watched.database = database;
-  watched.source = std::make_unique<CatalogSource>(*loop_, *std::move(login), interval, database->catalog,
+  watched.source = std::make_unique<CatalogSource>(*loop_, *std::move(login), interval, database->scope.catalog,
                                                    database->scope.ddl_epoch);
 }
 

@@ -32,6 +32,7 @@ struct Replay {
   bool complete = false;  // its Sync or Query has been sent
   bool only_reads = true;
   bool healing = false;  // an error was kept from the client; sent again when the server is ready
+  bool fleeing = false;  // a replica's answer is kept from the client; the primary is to be asked
   size_t answered = 0;   // parts whose answer has come
   std::string bytes;
   std::vector<Part> parts;
@@ -45,6 +46,7 @@ struct Replay {
     complete = false;
     only_reads = true;
     healing = false;
+    fleeing = false;
     answered = 0;
     bytes.clear();
     parts.clear();

@@ -31,11 +31,16 @@ class Pool {
   PoolRuntime& shared() { return *shared_; }
   const std::shared_ptr<PoolRuntime>& shared_ref() { return shared_; }
   const PoolSettings& settings() const { return *settings_; }
-  // Its server does not answer (HealthWatch): nobody is given a link.
+  // Its server does not answer (HealthWatch), or is not the primary that it ought to be (NodeWatch): nobody
+  // is given a link.
   bool is_down() const {
-    return settings_->node != nullptr && settings_->node->down.load(std::memory_order_relaxed);
+    return (settings_->node != nullptr && settings_->node->down.load(std::memory_order_relaxed)) ||
+           (settings_->server != nullptr && shared_->node == 0 && is_wrong_primary());
   }
   void set_settings(PoolSettingsRef settings) { settings_ = std::move(settings); }
+
+  // The same user's pools at the replicas, where this worker has met them; Worker::replica_pool() fills it.
+  std::vector<Pool*> replicas;
 
   // What a client with these settings is told of its parameters at login; kept, as nearly all have the same.
   const std::string& parameter_statuses(const std::shared_ptr<const Welcome>& welcome,
@@ -73,6 +78,10 @@ class Pool {
   bool is_at_limit() const;
 
  private:
+  bool is_wrong_primary() const {
+    const NodeRole role = settings_->server->role.load(std::memory_order_relaxed);
+    return role == NodeRole::Replica || role == NodeRole::SecondPrimary;
+  }
   bool take_slots(int pool_size);
   void publish_oldest();
 

@@ -14,8 +14,12 @@ auto values_of(const Map& map) {
 
 }  // namespace
 
-PoolRuntime::PoolRuntime(std::shared_ptr<DatabaseRuntime> its_database, std::shared_ptr<UserRuntime> its_user)
-    : database(std::move(its_database)), user(std::move(its_user)) {}
+PoolRuntime::PoolRuntime(std::shared_ptr<DatabaseRuntime> its_database, std::shared_ptr<UserRuntime> its_user,
+                         std::shared_ptr<PoolRuntime> its_home, size_t its_node)
+    : database(std::move(its_database)),
+      user(std::move(its_user)),
+      home(std::move(its_home)),
+      node(its_node) {}
 
 std::optional<size_t> PoolRuntime::worker_with_idle(size_t except) const {
   for (size_t i = 0; i < kMaxWorkers; i++) {
@@ -61,18 +65,33 @@ std::shared_ptr<PoolRuntime> PoolDirectory::pool(const std::string& database_nam
   auto its_database = database(database_name);
   auto its_user = user(user_name);
   const std::lock_guard lock(mutex_);
-  auto& slot = pools_[{database_name, user_name}];
+  auto& slot = pools_[{database_name, user_name, 0}];
   if (!slot) {
     slot = std::make_shared<PoolRuntime>(std::move(its_database), std::move(its_user));
   }
   return slot;
 }
 
-// Nobody can come by a reference but through the maps, so a count of one stays one.
+std::shared_ptr<PoolRuntime> PoolDirectory::replica_pool(const std::shared_ptr<PoolRuntime>& home,
+                                                         size_t node) {
+  const std::lock_guard lock(mutex_);
+  auto& slot = pools_[{home->database->name, home->user->name, node}];
+  if (!slot) {
+    slot = std::make_shared<PoolRuntime>(home->database, home->user, home, node);
+  }
+  return slot;
+}
+
+// Nobody can come by a reference but through the maps, so a count of one stays one. Replicas' pools go first,
+// as they refer to the others.
 void PoolDirectory::forget(const std::string& database) {
   const std::lock_guard lock(mutex_);
-  std::erase_if(pools_,
-                [&](const auto& pool) { return pool.first.first == database && pool.second.use_count() == 1; });
+  for (const bool replicas : {true, false}) {
+    std::erase_if(pools_, [&](const auto& pool) {
+      return std::get<0>(pool.first) == database && (std::get<2>(pool.first) != 0) == replicas &&
+             pool.second.use_count() == 1;
+    });
+  }
   const auto found = databases_.find(database);
   if (found != databases_.end() && found->second.use_count() == 1) {
     databases_.erase(found);

@@ -2,7 +2,7 @@
 // servers. Everything here is atomic or guarded by the mutex named beside it; a transaction that finds an
 // idle link on its own worker touches one atomic of it.
 //
-//   PoolDirectory ──▶ PoolRuntime (database, user) ──▶ DatabaseRuntime, UserRuntime
+//   PoolDirectory ──▶ PoolRuntime (database, user, node) ──▶ DatabaseRuntime, UserRuntime
 //                          ▲ one Pool (pool.h) per worker
 //
 // Waiting across workers needs no lock: who waits publishes that first and looks for idle links second; who
@@ -17,14 +17,14 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <vector>
 
-#include "cache/catalog_slot.h"
 #include "protocol/auth/scram.h"
 #include "protocol/result.h"
 #include "proxy/net/event_loop.h"
 #include "proxy/pool/pool_settings.h"
-#include "proxy/session/client_session.h"
+#include "proxy/session/database_scope.h"
 #include "proxy/session/session_settings.h"
 #include "proxy/stats/pool_stats.h"
 
@@ -57,12 +57,19 @@ struct DatabaseRuntime {
 
   const std::string name;
   DatabaseScope scope;
-  cache::CatalogSlot catalog;  // good for scope.ddl_epoch
   Slots links;
   Slots clients;
   std::atomic<bool> paused{false};
   std::atomic<bool> disabled{false};
   TimePoint unused_since{};  // the first worker's; TimePoint(): it has clients or links
+
+  std::mutex mutex;  // guards what follows
+  NodeSetRef nodes;  // its servers; nullptr: no replicas, or routing = "off"
+
+  NodeSetRef current_nodes() {
+    const std::lock_guard lock(mutex);
+    return nodes;
+  }
 };
 
 struct UserRuntime {
@@ -89,10 +96,16 @@ struct PoolSecret {
 };
 
 struct PoolRuntime {
-  PoolRuntime(std::shared_ptr<DatabaseRuntime> its_database, std::shared_ptr<UserRuntime> its_user);
+  PoolRuntime(std::shared_ptr<DatabaseRuntime> its_database, std::shared_ptr<UserRuntime> its_user,
+              std::shared_ptr<PoolRuntime> its_home = nullptr, size_t its_node = 0);
 
   const std::shared_ptr<DatabaseRuntime> database;
   const std::shared_ptr<UserRuntime> user;
+  const std::shared_ptr<PoolRuntime> home;  // of a replica's: the one at the primary; else nullptr
+  const size_t node;                        // in the database's NodeSet; 0: the primary
+
+  // Whose secret logs in.
+  PoolRuntime& login_pool() { return home != nullptr ? *home : *this; }
 
   Slots links;                     // open or being opened, in all workers
   std::atomic<int> connecting{0};  // of those, not logged in yet
@@ -144,6 +157,8 @@ class PoolDirectory {
   std::shared_ptr<DatabaseRuntime> database(const std::string& name);
   std::shared_ptr<UserRuntime> user(const std::string& name);
   std::shared_ptr<PoolRuntime> pool(const std::string& database, const std::string& user);
+  // The same user's at a replica.
+  std::shared_ptr<PoolRuntime> replica_pool(const std::shared_ptr<PoolRuntime>& home, size_t node);
   std::vector<std::shared_ptr<PoolRuntime>> pools();
   std::vector<std::shared_ptr<DatabaseRuntime>> databases();
   std::vector<std::shared_ptr<UserRuntime>> users();
@@ -155,7 +170,7 @@ class PoolDirectory {
   uint64_t last_database_id_ = 0;  // ids are never given twice
   std::map<std::string, std::shared_ptr<DatabaseRuntime>> databases_;
   std::map<std::string, std::shared_ptr<UserRuntime>> users_;
-  std::map<std::pair<std::string, std::string>, std::shared_ptr<PoolRuntime>> pools_;
+  std::map<std::tuple<std::string, std::string, size_t>, std::shared_ptr<PoolRuntime>> pools_;
 };
 
 }  // namespace sportello::proxy

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "conf/config.h"
+#include "proxy/pool/node.h"
 #include "proxy/pool/node_health.h"
 
 namespace sportello::proxy {
@@ -17,6 +18,8 @@ struct PoolSettings {
   using Milliseconds = std::chrono::milliseconds;
 
   std::shared_ptr<NodeHealth> node;  // of `address`; nullptr: not watched
+  NodeSetRef nodes;                     // of its database, if it has replicas that may be read
+  std::shared_ptr<NodeRuntime> server;  // of those, the one that this pool is at
   conf::PoolMode mode = conf::PoolMode::Transaction;
   int pool_size = 25;
   int min_pool_size = 0;

@@ -45,6 +45,7 @@ void ServerLink::set_phase(LinkPhase phase) {
 }
 
 void ServerLink::open(TimePoint now) {
+  server_ = pool_->settings().server;
   opened_at_ = now;
   last_active_ = now;
   connect_time_ = std::chrono::system_clock::now();
@@ -321,6 +322,24 @@ bool ServerLink::on_session_bytes() {
     }
     return false;  // answered; nothing follows
   }
+  return on_session_view(view);
+}
+
+// cache/README.md, F7.
+void ServerLink::go_on_with_answer() {
+  transport_->resume();
+  if (!input_.empty() && on_session_view(input_)) {
+    on_readable();
+  }
+}
+
+bool ServerLink::on_session_view(std::string_view view) {
+  if (client_->is_routed() && client_->holds_back(view)) {
+    keep_rest(view);
+    transport_->pause();
+    worker_->hold_answer(*this);
+    return false;
+  }
   Outbox& to_server = worker_->to_server();
   Outbox& to_client = worker_->to_client();
   ServerStep step = client_->session().on_server_bytes(view, to_server, to_client);
@@ -331,6 +350,9 @@ bool ServerLink::on_session_bytes() {
   client_->send(to_client);
   keep_rest(view.substr(step.taken));
   client_->note_answers(step);
+  if (step.again) {
+    client_->ask_primary(std::move(step.again));
+  }
   if (step.broken) {
     fail(std::move(step.error));
     return false;

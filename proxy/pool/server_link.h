@@ -77,6 +77,8 @@ class ServerLink final : private Transport::Handler, private ServerConnector::Ow
   void set_phase(LinkPhase phase);
   LinkState& state() { return state_; }
   Pool& pool() { return *pool_; }
+  // Of a database with replicas: the one it is open to.
+  const std::shared_ptr<NodeRuntime>& server() const { return server_; }
   ClientConnection* client() { return client_; }
   Transport* transport() { return transport_.get(); }
   const ServerEndpoint& endpoint() const { return endpoint_; }
@@ -94,6 +96,9 @@ class ServerLink final : private Transport::Handler, private ServerConnector::Ow
   uint64_t generation() const { return generation_; }
   const std::vector<std::pair<std::string, std::string>>& parameters() const { return parameters_; }
 
+  // Its client may have the answer now that was held back.
+  void go_on_with_answer();
+
   bool was_ready = false;        // its login (and connect_query) has succeeded
   int cancels_in_flight = 0;     // cancel connections that have not ended
   TimePoint cancel_deadline{};   // when the last of them is given up
@@ -110,6 +115,7 @@ class ServerLink final : private Transport::Handler, private ServerConnector::Ow
   void keep_rest(std::string_view rest);
   bool on_login_bytes();
   bool on_session_bytes();
+  bool on_session_view(std::string_view view);
   bool on_replication_bytes();
   bool on_own_query_bytes();
   bool on_idle_bytes();
@@ -118,6 +124,7 @@ class ServerLink final : private Transport::Handler, private ServerConnector::Ow
 
   Worker* worker_;
   Pool* pool_;
+  std::shared_ptr<NodeRuntime> server_;
   ClientConnection* client_ = nullptr;
   std::unique_ptr<ServerConnector> connector_;
   std::unique_ptr<Transport> transport_;

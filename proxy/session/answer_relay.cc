@@ -172,7 +172,7 @@ ServerStep ClientSession::on_server_bytes(std::string_view in, Outbox& to_server
   relaying.step.taken = relaying.at;
   relaying.step.free = !relaying.step.broken && link_->at_rest() && pins_ == 0 && !keeps_link_ &&
                        body_left_ == 0 && link_->body_left == 0;
-  return relaying.step;
+  return std::move(relaying.step);
 }
 
 // Passes or swallows what is there of one frame. False: the server broke the protocol, or is going away.
@@ -415,6 +415,13 @@ void ClientSession::on_ready(Relaying& relaying, TransactionStatus status) {
     send_healed(relaying.to_server);
     return;
   }
+  if (link_->replay.fleeing && link_->owed.empty()) {
+    relaying.step.again = std::make_unique<Replay>(std::move(link_->replay));
+    link_->replay.drop();
+  }
+  if (freshness_ != nullptr) {
+    settle_writes();
+  }
   pass_invented(relaying);
 }
 
@@ -454,6 +461,10 @@ bool ClientSession::on_error(Relaying& relaying, const Frame& frame, std::string
   }
   link_->copy_in = false;
   OwedAnswer& owed = link_->owed.front();
+  if (for_lone_read_ && flee_error(fields)) {
+    relaying.swallow(front.size());
+    return true;
+  }
   if (heal(fields)) {
     relaying.swallow(front.size());
     return true;

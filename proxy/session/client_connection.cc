@@ -173,15 +173,27 @@ void ClientConnection::keep_rest(std::string_view rest) {
 void ClientConnection::relay(std::string_view view) {
   Outbox& to_server = worker_->to_server();
   Outbox& to_client = worker_->to_client();
+  if (pool_->settings().nodes != nullptr && session_->freshness() == nullptr) {
+    track_writes();
+  }
   size_t taken = 0;
   ClientStep step;
   while (state_ != ConnectionState::Waits) {
-    step = session_->on_client_bytes(view.substr(taken), to_server, to_client);
+    const bool limited = routed_ != nullptr && link_ != nullptr;
+    if (limited && read_left_ == 0) {
+      break;  // a replica gets its lone read and no more
+    }
+    const std::string_view rest = view.substr(taken, limited ? read_left_ : view.npos);
+    step = session_->on_client_bytes(rest, to_server, to_client);
     taken += step.taken;
+    if (limited) {
+      read_left_ -= step.taken;
+    }
     if (step.need != ClientStep::Need::Link) {
       break;
     }
-    ServerLink* link = worker_->get_link(*pool_, *this);
+    const bool routes = pool_->settings().nodes != nullptr && startup_ == nullptr;
+    ServerLink* link = worker_->get_link(routes ? route(view.substr(taken)) : *pool_, *this);
     if (link == nullptr) {
       began_to_wait();
       break;
@@ -201,7 +213,7 @@ void ClientConnection::relay(std::string_view view) {
     return;
   }
   keep_rest(view.substr(taken));
-  if (state_ == ConnectionState::Waits && input_ && input_->size() > kMaxWaitingInput) {
+  if ((state_ == ConnectionState::Waits || routed_ != nullptr) && input_ && input_->size() > kMaxWaitingInput) {
     transport_.pause();
   }
   if (link_ != nullptr && taken > 0) {
@@ -230,7 +242,7 @@ void ClientConnection::use_link(ServerLink& link) {
   link_ = &link;
   link.hold(this);
   move(ConnectionEvent::LinkGranted);
-  session_->take_link(link.state(), worker_->to_server());
+  session_->take_link(link.state(), worker_->to_server(), routed_ != nullptr);
   transaction_at_ = worker_->precise_now();
   count(pool_->shared().stats.server_assignments);
 }
@@ -244,6 +256,14 @@ void ClientConnection::link_granted(ServerLink& link) {
     link.hold(this);
     move(ConnectionEvent::LinkGranted);
     ask_server();
+    return;
+  }
+  if (routed_ != nullptr && link.server() != routed_) {
+    // The pool has gone to another server meanwhile, of which nobody has asked how far it has come.
+    worker_->link_unused(link);
+    move(ConnectionEvent::LinkRefused);
+    leave_route();
+    go_on();
     return;
   }
   transport_.resume();
@@ -273,6 +293,10 @@ ServerLink* ClientConnection::release_link() {
     link->state().tainted = true;
   }
   link_ = nullptr;
+  if (routed_ != nullptr) {
+    note_fled();
+    leave_route();
+  }
   link->let_go();
   move(ConnectionEvent::LinkLeft);
   return link;
@@ -321,6 +345,10 @@ void ClientConnection::link_lost(const Error& why) {
   }
   Outbox& to_client = worker_->to_client();
   LinkLoss loss = session_->lose_link(why, to_client);
+  if (routed_ != nullptr) {
+    count(routed_->retried, loss.again ? 1 : 0);
+    leave_route();
+  }
   move(ConnectionEvent::LinkLeft);
   transport_.write(to_client);
   transport_.resume();
@@ -356,6 +384,7 @@ void ClientConnection::link_refused(const Error& why) {
     close_with(why, CloseReason::LoginFailed);
     return;
   }
+  leave_route();
   move(ConnectionEvent::LinkRefused);
   Outbox& to_client = worker_->to_client();
   if (again_) {
@@ -384,7 +413,7 @@ bool ClientConnection::is_resting() const {
     // A stream has no end of its own: its client takes it up again elsewhere.
     return startup_ != nullptr || (!replication_->runs_command() && replication_->may_speak());
   }
-  return !is_waiting() && (link_ == nullptr || (session_ && link_->state().at_rest()));
+  return !is_waiting() && again_ == nullptr && (link_ == nullptr || (session_ && link_->state().at_rest()));
 }
 
 bool ClientConnection::is_between_transactions() const {
@@ -408,7 +437,7 @@ void ClientConnection::cancel() {
   if (link_ != nullptr && !link_->state().owed.empty()) {
     worker_->cancel_on(*link_);
   } else if (state_ == ConnectionState::Waits) {
-    worker_->stop_waiting(*pool_, *this);
+    worker_->stop_waiting(waited_pool(), *this);
     link_refused({sqlstate::kQueryCanceled, "canceling statement due to user request"});
   }
 }
@@ -585,8 +614,9 @@ void ClientConnection::close_with(const Error& fatal, CloseReason reason) {
              close_reason_row(reason).name);
   }
   if (waited) {
-    worker_->stop_waiting(*pool_, *this);
+    worker_->stop_waiting(waited_pool(), *this);
   }
+  leave_route();
   if (link_ != nullptr && replication_) {
     ServerLink* link = std::exchange(link_, nullptr);
     link->detach_client();
@@ -645,10 +675,11 @@ void ClientConnection::check_timeouts(TimePoint now) {
     if (passed(wait_since_, settings.query_wait_timeout)) {
       std::optional<Error> failure;
       {
-        const std::lock_guard lock(pool_->shared().mutex);
-        failure = pool_->shared().last_failure;
+        PoolRuntime& shared = waited_pool().shared();
+        const std::lock_guard lock(shared.mutex);
+        failure = shared.last_failure;
       }
-      worker_->stop_waiting(*pool_, *this);
+      worker_->stop_waiting(waited_pool(), *this);
       link_refused(failure ? Error{failure->sqlstate, "query_wait_timeout: " + failure->message}
                            : Error{sqlstate::kTooManyConnections,
                                    std::string(close_reason_row(CloseReason::QueryWaitTimeout).text)});

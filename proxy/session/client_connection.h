@@ -41,6 +41,17 @@ class ClientConnection final : private Transport::Handler {
   void close(CloseReason reason, std::string_view detail = {});
   void close_with(const Error& fatal, CloseReason reason);
 
+  // What was kept back while a replica answered goes on, or is asked of the primary.
+  void go_on();
+  // No link is to be had at the replica after all.
+  void reroute();
+
+  // ---- for a lone read at a replica (client_routing.cc) ----
+  bool is_routed() const { return routed_ != nullptr; }
+  // The answer's last bytes are in `view`, and a table that it has read is being written (cache/README.md, F7).
+  bool holds_back(std::string_view view);
+  void ask_primary(std::unique_ptr<Replay> replay) { again_ = std::move(replay); }
+
   // ---- for a replication client's own link (client_replication.cc) ----
   ReplicationKind replication() const { return replication_ ? replication_->kind() : ReplicationKind::None; }
   const ReplicationRelay* replication_or_null() const { return replication_.get(); }
@@ -133,6 +144,11 @@ class ClientConnection final : private Transport::Handler {
   void use_link(ServerLink& link);
   void wait_for_link();
   void began_to_wait();
+  Pool& route(std::string_view in);
+  Pool& waited_pool() { return routed_pool_ != nullptr ? *routed_pool_ : *pool_; }
+  void leave_route();
+  void note_fled();
+  void track_writes();
   void finish_login();
   void begin_replication();
   void relay_replication(std::string_view bytes);
@@ -150,6 +166,12 @@ class ClientConnection final : private Transport::Handler {
   std::unique_ptr<ReplicationRelay> replication_;  // instead, once a replication client has logged in
   std::unique_ptr<OwnQuery> own_query_;            // while a server is asked about startup parameters
   Pool* pool_ = nullptr;
+  // While a lone read waits for a replica's link, or is there:
+  Pool* routed_pool_ = nullptr;
+  std::shared_ptr<NodeRuntime> routed_;
+  size_t read_left_ = 0;          // bytes of it that were not sent yet
+  uint64_t read_fingerprint_ = 0;
+  TimePoint held_back_at_{};      // since when its answer is held back
   ServerLink* link_ = nullptr;
   std::unique_ptr<Replay> again_;       // to be run again when the link comes
   std::unique_ptr<std::string> input_;  // what has come and cannot be taken yet

@@ -41,6 +41,8 @@ bool known_type(char type) {
 
 }  // namespace
 
+ClientSession::~ClientSession() { lose_writes(); }
+
 void ClientSession::begin(Settings settings) {
   settings_ = settings;
   login_settings_ = std::move(settings);
@@ -55,9 +57,10 @@ const sql::FactsPtr& ClientSession::facts_of(std::string_view text) const {
   return context_->facts->look_up(text, conforming_strings());
 }
 
-void ClientSession::take_link(LinkState& link, Outbox& to_server) {
+void ClientSession::take_link(LinkState& link, Outbox& to_server, bool for_lone_read) {
   invariant(link_ == nullptr && link.at_rest(), "a session without a link gets one at rest");
   link_ = &link;
+  for_lone_read_ = for_lone_read;
   portal_then_ = {};
   restores_ = 0;
   batch_runs_ = flushed_ = false;
@@ -88,6 +91,7 @@ void ClientSession::leave_link() {
   invariant(link_ != nullptr, "only a link that is held is left");
   link_->replay.drop();
   link_ = nullptr;
+  for_lone_read_ = false;
   leaves_doubt_ = false;
   link_differs_ = false;
   may_open_block_ = encoding_in_doubt_ = false;
@@ -241,6 +245,7 @@ ClientSession::Outcome ClientSession::on_query(const Message& message, Outbox& t
       stream_rest(message, true);
       return Outcome::Taken;
     }
+    note_unknown_write();
     pin(kPinTooLong);
     may_open_block_ = true;
     begin_batch();
@@ -298,7 +303,7 @@ ClientSession::Outcome ClientSession::on_query(const Message& message, Outbox& t
     return Outcome::Taken;
   }
   if (link_->replay.usable) {
-    link_->replay.only_reads = link_->replay.only_reads && facts->replay_safe();
+    link_->replay.only_reads = link_->replay.only_reads && (for_lone_read_ || facts->replay_safe());
   }
   forward(message, owed, to_server);
   if (link_->replay.usable) {
@@ -343,6 +348,7 @@ ClientSession::Outcome ClientSession::on_function_call(const Message& message, O
   }
   begin_batch();
   link_->replay.drop();
+  note_unknown_write();
   forward(message, {.request = Request::FunctionCall}, to_server);
   return Outcome::Taken;
 }

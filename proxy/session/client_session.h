@@ -24,12 +24,13 @@
 // Used on its worker's thread only.
 #pragma once
 
-#include <atomic>
+#include <array>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "protocol/error_response.h"
 #include "protocol/frame_decoder.h"
@@ -38,16 +39,12 @@
 #include "protocol/sql/facts_cache.h"
 #include "proxy/net/outbox.h"
 #include "proxy/pool/link_state.h"
+#include "proxy/router/session_freshness.h"
 #include "proxy/session/close_reason.h"
+#include "proxy/session/database_scope.h"
 #include "proxy/session/virtual_statements.h"
 
 namespace sportello::proxy {
-
-// What all sessions of one database share.
-struct DatabaseScope {
-  uint64_t id = 0;
-  std::atomic<uint64_t> ddl_epoch{0};  // moved on by every statement that may change the catalog
-};
 
 // What all sessions of one worker share; outlives them.
 struct SessionContext {
@@ -58,6 +55,7 @@ struct SessionContext {
       200;  // a link; 0: named statements pin the session and keep the client's own names
   uint32_t max_packet_size = kMaxFrameLength;  // a longer message, of either side, ends its connection
   bool simple_query_disabled = false;          // disable_pqexec: a Query ends its connection
+  Limbo* limbo = nullptr;                      // where writes are tracked
 };
 
 struct ClientStep {
@@ -79,6 +77,14 @@ struct ServerStep {
   uint32_t commands = 0;           // Syncs and Querys of the client that were answered
   bool broken = false;  // the server did what the protocol does not allow, or said goodbye: close the link
   Error error = {};     // why, when broken
+  std::unique_ptr<Replay> again = {};  // the replica's answer was kept from the client: ask the primary
+};
+
+// What the client wants next, if that is one whole batch that only reads (lone_read.cc).
+struct LoneRead {
+  size_t bytes = 0;  // of the batch
+  RouteReason reason = RouteReason::NotALoneRead;
+  uint64_t fingerprint = 0;  // of its last statement
 };
 
 // Counted per session; a bit each of sql::Effect, plus these.
@@ -107,6 +113,9 @@ class ClientSession {
  public:
   ClientSession(SessionContext& context, DatabaseScope& scope, uint64_t user_id)
       : context_(&context), scope_(&scope), user_id_(user_id) {}
+  ~ClientSession();
+  ClientSession(const ClientSession&) = delete;
+  ClientSession& operator=(const ClientSession&) = delete;
 
   // At login. `settings` are those in force, and what RESET goes back to.
   void begin(Settings settings);
@@ -117,7 +126,8 @@ class ClientSession {
   ServerStep on_server_bytes(std::string_view in, Outbox& to_server, Outbox& to_client);
 
   // The session gets a link at rest; what has to be set there first is sent.
-  void take_link(LinkState& link, Outbox& to_server);
+  // `for_lone_read`: the link is a replica's; the session is given what lone_read() found, and no more.
+  void take_link(LinkState& link, Outbox& to_server, bool for_lone_read = false);
   // Gives it back; only when ServerStep said free, or when the link died.
   void leave_link();
   // The link died: `why` is what is known of it.
@@ -129,6 +139,19 @@ class ClientSession {
   size_t refuse(std::string_view in, const Error& why, Outbox& to_client);
   // Gives a batch up that could not be run again.
   void fail_replay(const Replay& replay, const Error& why, Outbox& to_client);
+
+  // ---- where there are replicas ----
+  // From now on it is known what the session writes, and what it must find in what it reads.
+  void track_writes(std::unique_ptr<SessionFreshness> freshness);
+  SessionFreshness* freshness() const { return freshness_.get(); }
+  // Does `in` begin with a batch that a replica may answer? reading() are the tables then.
+  LoneRead lone_read(std::string_view in);
+  std::span<const cache::TableState* const> reading() const { return reading_; }
+  // The answer under way is not to reach the client; ServerStep::again will say what to ask the primary.
+  // False: too late, or not a lone read.
+  bool flee();
+  // A replica has called what it fled from a write, since the last call.
+  bool take_fled_read_only() { return std::exchange(fled_read_only_, false); }
 
   LinkState* link() const { return link_; }
   bool pinned() const { return pins_ != 0; }
@@ -230,6 +253,17 @@ class ClientSession {
   void on_ready(Relaying& relaying, TransactionStatus status);
   void on_parameter(Relaying& relaying, const ParameterStatus& parameter);
   bool heal(const ErrorFields& fields);
+  // lone_read.cc
+  LoneRead lone_batch(std::string_view in);
+  RouteReason read_route(const sql::FactsPtr& facts, LoneRead& read);
+  bool flee_error(const ErrorFields& fields);
+  // write_tracking.cc
+  bool surely_in_block() const;
+  void note_write(const sql::FactsPtr& facts_owner);
+  void note_unknown_write();
+  void settle_writes();
+  void lose_writes();
+
   void send_healed(Outbox& to_server);
   void restore_login_settings(uint16_t which, Outbox& to_client);
 
@@ -262,6 +296,11 @@ class ClientSession {
   bool ends_failed_block_ = false;     // the statement bound in a failed block is ROLLBACK or COMMIT
   bool failed_block_ = false;          // the link died inside a transaction: 25P02 until the client ends it
   std::unique_ptr<Error> failed_why_;  // told once, by the first statement after that
+  std::unique_ptr<SessionFreshness> freshness_;  // where there are replicas
+  std::vector<const cache::TableState*> reading_;  // of the lone read that was found last
+  bool for_lone_read_ = false;   // the link is a replica's
+  bool fled_read_only_ = false;
+  bool blurred_ = false;         // names may mean something else until the next rest
   bool skips_to_sync_ = false;  // without a link: an error was sent, the rest of the batch is passed over
 };
 

@@ -246,6 +246,7 @@ ClientSession::Outcome ClientSession::on_bind(const Message& message, Outbox& to
       hide_unnamed(to_server);
     }
     const bool ours = prefix->statement.starts_with(kServerStatementPrefix);
+    note_unknown_write();
     link_->replay.drop();
     if (!ours) {
       forward(message, owed, to_server);
@@ -261,7 +262,8 @@ ClientSession::Outcome ClientSession::on_bind(const Message& message, Outbox& to
     portal_then_.follows = then.follows;
     owed.then.pins = then.pins;
     if (link_->replay.usable) {
-      link_->replay.only_reads = link_->replay.only_reads && statement->facts->replay_safe();
+      link_->replay.only_reads =
+          link_->replay.only_reads && (for_lone_read_ || statement->facts->replay_safe());
     }
     if (prefix->statement.empty() && !unnamed_is_shared_) {
       ensure_unnamed(statement, to_server);

@@ -39,7 +39,11 @@ LinkLoss ClientSession::lose_link(const Error& why, Outbox& to_client) {
   } else {
     tell_lost(why, to_client);
   }
+  if (!loss.again) {
+    lose_writes();
+  }
   link_ = nullptr;
+  for_lone_read_ = false;
   pins_ = settled_pins_ = 0;
   may_open_block_ = encoding_in_doubt_ = false;
   link_differs_ = false;
@@ -104,6 +108,7 @@ void ClientSession::tell_lost(const Error& why, Outbox& to_client) {
 }
 
 void ClientSession::fail_replay(const Replay& replay, const Error& why, Outbox& to_client) {
+  lose_writes();
   size_t changes = 0;
   for (size_t i = replay.answered; i < replay.parts.size(); i++) {
     changes += replay.parts[i].owed.name_changes;

@@ -124,6 +124,9 @@ Consequences ClientSession::note_effects(const sql::FactsPtr& facts_owner) {
   using sql::Effect;
   Consequences then;
   const auto add = [&](OwedEffect effect) { then.effects |= static_cast<uint8_t>(effect); };
+  if (freshness_ != nullptr) {
+    note_write(facts_owner);
+  }
   if (!only_reads(facts)) {
     add(OwedEffect::MayWrite);
   }

@@ -1,0 +1,123 @@
+#include "proxy/router/database_names.h"
+
+#include <array>
+
+#include "cache/search_path.h"
+
+namespace sportello::proxy {
+namespace {
+
+// A standby refuses these transactions, or means another server by what it says.
+constexpr std::array<std::string_view, 2> kNotOnStandbys = {"default_transaction_isolation",
+                                                            "default_transaction_deferrable"};
+
+RouteReason names_route(const cache::ResolvedFacts& facts) {
+  if (!facts.known || facts.reads_unknown) {
+    return RouteReason::NamesUnknown;
+  }
+  if (facts.writes_unknown || !facts.writes.empty() || facts.volatile_functions) {
+    return RouteReason::MayWrite;
+  }
+  return facts.temporary || facts.unlogged || facts.foreign || facts.catalog ? RouteReason::NotOnReplicas
+                                                                             : RouteReason::Replica;
+}
+
+}  // namespace
+
+RouteReason text_route(const sql::StatementFacts& facts) {
+  using sql::StatementKind;
+  const bool is_read = facts.kind == StatementKind::Read || facts.kind == StatementKind::Explain ||
+                       facts.kind == StatementKind::Empty;
+  constexpr sql::Effects kHarmless = sql::Effect::UnknownFunction;  // resolve() knows it
+  if (facts.multi || !is_read || !facts.reads_only || facts.locks_rows || facts.locks_tables ||
+      (facts.effects & ~kHarmless) != 0) {
+    return RouteReason::NotARead;
+  }
+  return facts.hint == sql::RouteHint::Primary ? RouteReason::HintPrimary : RouteReason::Replica;
+}
+
+// While the primary is lost nobody can change it, so what was known of it last is good for reads.
+const cache::CatalogRef& DatabaseNames::catalog() {
+  const uint64_t epoch = scope_->ddl_epoch.load(std::memory_order_relaxed);
+  const cache::CatalogRef& current = reader_.current(scope_->catalog, epoch);
+  if (current != nullptr) {
+    if (current != last_) {
+      last_ = current;
+    }
+    last_epoch_ = epoch;
+    return current;
+  }
+  const bool keeps = last_ != nullptr && last_epoch_ == epoch &&
+                     scope_->primary_lost.load(std::memory_order_relaxed);
+  return keeps ? last_ : current;
+}
+
+const Meaning* DatabaseNames::meaning_of(const sql::FactsPtr& facts, const SettingsValues& settings,
+                                         const NameOwner& owner) {
+  const cache::CatalogRef& known = catalog();
+  if (known == nullptr) {
+    return nullptr;
+  }
+  const uint64_t generation = scope_->paths.generation();
+  if (known != of_meanings_ || generation != paths_generation_) {
+    meanings_.clear();
+    of_meanings_ = known;
+    paths_generation_ = generation;
+    paths_ = scope_->paths.paths();
+  }
+  const Key key{facts.get(), settings.startup_id, owner.user_id};
+  if (const auto found = meanings_.find(key); found != meanings_.end()) {
+    return found->second.get();
+  }
+  auto meaning = std::make_unique<Meaning>();
+  if (!make(*meaning, facts, settings, owner)) {
+    return nullptr;
+  }
+  if (meanings_.size() >= kMostMeanings) {
+    meanings_.clear();
+  }
+  return meanings_.emplace(key, std::move(meaning)).first->second.get();
+}
+
+bool DatabaseNames::make(Meaning& meaning, const sql::FactsPtr& facts, const SettingsValues& settings,
+                         const NameOwner& owner) {
+  const std::string* given = find_startup(settings.startup, "search_path");
+  std::optional<std::string> setting;
+  if (given != nullptr) {
+    setting = *given;
+  } else if (paths_ != nullptr) {
+    setting = paths_->of(*owner.role);
+  }
+  const auto path =
+      setting ? cache::effective_search_path(*setting, *owner.role) : std::optional<std::vector<std::string>>();
+  if (!path) {
+    return false;
+  }
+  meaning.owner = facts;
+  meaning.facts = cache::resolve(*of_meanings_, *facts, {.search_path = *path, .may_have_temporary = false});
+  for (const cache::Oid table : meaning.facts.reads) {
+    meaning.reads.push_back(&scope_->tables.of(table));
+  }
+  for (const cache::Oid table : meaning.facts.writes) {
+    meaning.writes.push_back(&scope_->tables.of(table));
+  }
+  meaning.route = text_route(*facts);
+  if (meaning.route == RouteReason::Replica) {
+    meaning.route = names_route(meaning.facts);
+  }
+  for (const std::string_view name : kNotOnStandbys) {
+    if (meaning.route == RouteReason::Replica && find_startup(settings.startup, name) != nullptr) {
+      meaning.route = RouteReason::NotOnReplicas;
+    }
+  }
+  return true;
+}
+
+void DatabaseNames::refuse_shape(uint64_t fingerprint) {
+  if (refused_.size() >= kMostRefused) {
+    refused_.clear();
+  }
+  refused_[fingerprint] = true;
+}
+
+}  // namespace sportello::proxy

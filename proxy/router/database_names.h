@@ -1,0 +1,86 @@
+// What statements mean in one database, as one worker knows it: resolve() is asked once for a statement, a
+// search_path and a user, and the answer is kept for as long as the catalog is the same. A statement that was
+// met costs a look-up of three numbers.
+//
+// Shared by the sessions of one worker and database; gone with the last of them. One thread.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "cache/catalog_slot.h"
+#include "cache/resolve.h"
+#include "protocol/sql/facts_cache.h"
+#include "proxy/session/database_scope.h"
+#include "proxy/session/session_settings.h"
+
+namespace sportello::proxy {
+
+// Of one statement under one search_path.
+struct Meaning {
+  sql::FactsPtr owner;  // so that its address is nobody else's
+  cache::ResolvedFacts facts;
+  std::vector<const cache::TableState*> reads;
+  std::vector<cache::TableState*> writes;
+  // Replica: it may go there if it has come far enough.
+  RouteReason route = RouteReason::NotARead;
+};
+
+// Whose names they are.
+struct NameOwner {
+  uint64_t user_id = 0;
+  const std::string* role = nullptr;  // as whom its links are logged in
+};
+
+class DatabaseNames {
+ public:
+  explicit DatabaseNames(std::shared_ptr<DatabaseScope> scope) : scope_(std::move(scope)) {}
+
+  DatabaseScope& scope() { return *scope_; }
+  // nullptr: nothing is known. Good until the next call.
+  const Meaning* meaning_of(const sql::FactsPtr& facts, const SettingsValues& settings,
+                            const NameOwner& owner);
+  // A replica would not have it: none gets this shape again.
+  void refuse_shape(uint64_t fingerprint);
+  bool is_refused(uint64_t fingerprint) const { return refused_.contains(fingerprint); }
+
+ private:
+  static constexpr size_t kMostMeanings = 8192;
+  static constexpr size_t kMostRefused = 1024;
+
+  struct Key {
+    const sql::StatementFacts* facts;
+    uint64_t startup_id;
+    uint64_t user_id;
+    bool operator==(const Key&) const = default;
+  };
+  struct KeyHash {
+    size_t operator()(const Key& key) const {
+      return (reinterpret_cast<uintptr_t>(key.facts) >> 4U) * 0x9e3779b97f4a7c15ULL ^
+             key.startup_id * 0xc2b2ae3d27d4eb4fULL ^ key.user_id;
+    }
+  };
+
+  const cache::CatalogRef& catalog();
+  bool make(Meaning& meaning, const sql::FactsPtr& facts, const SettingsValues& settings,
+            const NameOwner& owner);
+
+  const std::shared_ptr<DatabaseScope> scope_;
+  cache::CatalogReader reader_;
+  cache::CatalogRef last_;  // the newest that was good
+  uint64_t last_epoch_ = 0;
+  cache::CatalogRef of_meanings_;
+  DefaultPathsRef paths_;
+  uint64_t paths_generation_ = 0;
+  std::unordered_map<Key, std::unique_ptr<Meaning>, KeyHash> meanings_;
+  std::unordered_map<uint64_t, bool> refused_;
+};
+
+// The reason why no replica may have a statement, that its text alone tells; Replica: ask what its names
+// mean.
+RouteReason text_route(const sql::StatementFacts& facts);
+
+}  // namespace sportello::proxy

@@ -1,0 +1,134 @@
+// The part of ClientConnection that sends lone reads to replicas: whether, to which, what happens when that
+// goes wrong. Decisions are ClientSession::lone_read()'s and router.h's.
+#include "proxy/log.h"
+#include "proxy/router/router.h"
+#include "proxy/session/client_connection.h"
+#include "proxy/worker.h"
+#include "proxy/worker_group.h"
+
+namespace sportello::proxy {
+namespace {
+
+// An answer that is held back for longer goes out all the same: tables that are written without a pause would
+// hold it for ever.
+constexpr std::chrono::seconds kMostHeldBack{5};
+
+// The end of a lone batch: ReadyForQuery, outside a transaction.
+constexpr std::string_view kReadyIdle("Z\0\0\0\5I", 6);
+
+// Pools at which links are to be had, as far as this worker knows.
+class PoolFilter final : public NodeFilter {
+ public:
+  PoolFilter(Worker& worker, Pool& home) : worker_(worker), home_(home) {}
+
+  bool may_use(size_t node) override {
+    Pool& pool = worker_.replica_pool(home_, node);
+    return !pool.is_down() &&
+           pool.shared().retry_at.load(std::memory_order_relaxed) <= worker_.now().time_since_epoch().count();
+  }
+
+ private:
+  Worker& worker_;
+  Pool& home_;
+};
+
+}  // namespace
+
+void ClientConnection::track_writes() {
+  const PoolSettings& settings = pool_->settings();
+  const std::string& role =
+      settings.address.user.empty() ? pool_->shared().user->name : settings.address.user;
+  session_->track_writes(std::make_unique<SessionFreshness>(worker_->names(pool_->shared().database),
+                                                            pool_->shared().user->id, role));
+}
+
+// Where what stands in front of `in` is to be asked.
+Pool& ClientConnection::route(std::string_view in) {
+  const NodeSetRef& set = pool_->settings().nodes;
+  DatabaseScope& scope = session_->scope();
+  const LoneRead read = session_->lone_read(in);
+  Route route{0, read.reason};
+  if (read.reason == RouteReason::Replica) {
+    const cache::ReadNeeds needs = read_needs(set->freshness, session_->reading(), scope.tables.all(),
+                                              session_->freshness()->last_write());
+    PoolFilter filter(*worker_, *pool_);
+    route = choose_node(*set, needs, filter);
+    if (route.reason == RouteReason::FloorNotReached || route.reason == RouteReason::Fenced) {
+      scope.held_at.store(worker_->now().time_since_epoch().count(), std::memory_order_relaxed);
+    }
+  }
+  scope.routes.add(route.reason);
+  if (route.node == 0 || set->routing != conf::Routing::On) {
+    return *pool_;
+  }
+  routed_ = set->nodes[route.node];
+  routed_->in_flight.fetch_add(1, std::memory_order_relaxed);
+  routed_->reads.fetch_add(1, std::memory_order_relaxed);
+  routed_pool_ = &worker_->replica_pool(*pool_, route.node);
+  read_left_ = read.bytes;
+  read_fingerprint_ = read.fingerprint;
+  return *routed_pool_;
+}
+
+void ClientConnection::leave_route() {
+  if (routed_ != nullptr) {
+    routed_->in_flight.fetch_sub(1, std::memory_order_relaxed);
+    routed_.reset();
+    routed_pool_ = nullptr;
+    read_left_ = 0;
+    held_back_at_ = TimePoint();
+  }
+}
+
+// A replica's answer was not good; again_ is to be asked of the primary.
+void ClientConnection::note_fled() {
+  if (again_) {
+    count(routed_->retried);
+    count(pool_->shared().stats.retried_reads);
+  }
+  if (session_->take_fled_read_only()) {
+    session_->freshness()->names().refuse_shape(read_fingerprint_);
+  }
+}
+
+bool ClientConnection::holds_back(std::string_view view) {
+  const DatabaseScope& scope = session_->scope();
+  const bool ends = view.ends_with(kReadyIdle);
+  if (!ends || pool_->settings().nodes == nullptr ||
+      pool_->settings().nodes->freshness != conf::Freshness::Table ||
+      !cache::is_fenced(session_->reading(), scope.tables.all())) {
+    return false;
+  }
+  if (session_->flee()) {
+    return false;  // nothing of it was seen: the primary is asked
+  }
+  if (held_back_at_ == TimePoint()) {
+    held_back_at_ = worker_->now();
+  }
+  return worker_->now() - held_back_at_ < kMostHeldBack;
+}
+
+void ClientConnection::go_on() {
+  if (is_closed() || link_ != nullptr || is_waiting()) {
+    return;
+  }
+  if (again_) {
+    wait_since_ = worker_->now();
+    if (ServerLink* link = worker_->get_link(*pool_, *this)) {
+      link_granted(*link);
+    } else {
+      began_to_wait();
+    }
+  } else if (input_) {
+    transport_.resume();
+    relay(*input_);
+  }
+}
+
+void ClientConnection::reroute() {
+  leave_route();
+  move(ConnectionEvent::LinkRefused);
+  go_on();
+}
+
+}  // namespace sportello::proxy

@@ -1,0 +1,34 @@
+// What all sessions of one database share: its identity, what its names mean, and which writes there were.
+// Any thread.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "cache/catalog_slot.h"
+#include "cache/freshness_board.h"
+#include "cache/table_state.h"
+#include "proxy/router/default_paths.h"
+#include "proxy/router/route_counts.h"
+
+namespace sportello::proxy {
+
+struct DatabaseScope {
+  uint64_t id = 0;
+  std::atomic<uint64_t> ddl_epoch{0};  // moved on by every statement that may change the catalog
+
+  cache::CatalogSlot catalog;  // good for ddl_epoch
+  DefaultPathsSlot paths;      // from the same server as the catalog
+
+  // Somebody asks for what follows: it has replicas. Otherwise nothing of it is kept.
+  std::atomic<bool> tracks_writes{false};
+  cache::TableStates tables;
+  cache::FreshnessBoard board{tables};
+  // The primary does not answer: what was known of its catalog last still says which reads are reads.
+  std::atomic<bool> primary_lost{false};
+  // When a read was last kept from a replica that has not come far enough, as TimePoint ticks.
+  std::atomic<int64_t> held_at{0};
+  RouteCounts routes;
+};
+
+}  // namespace sportello::proxy

@@ -1,0 +1,179 @@
+// The part of ClientSession that looks ahead: is the next thing the client wants one whole batch that only
+// reads? Then a replica may answer it, if it has come far enough; nothing is changed by looking. And the way
+// back: a replica's answer that is not good, unseen by the client, is asked of the primary.
+#include <algorithm>
+
+#include "protocol/frontend_messages.h"
+#include "proxy/session/client_session.h"
+
+namespace sportello::proxy {
+namespace {
+
+// What rewriting names and preparing on the way may add to a batch, which has to fit into a Replay.
+constexpr size_t kRewriting = 1UL << 10;
+constexpr size_t kMostBytes = Replay::kMaxBytes - kRewriting;
+constexpr size_t kMostParses = 8;
+
+LoneRead not_lone(RouteReason reason) { return {.bytes = 0, .reason = reason}; }
+
+}  // namespace
+
+// One statement of the batch: what keeps it from a replica; what it reads is added to `read`.
+RouteReason ClientSession::read_route(const sql::FactsPtr& facts, LoneRead& read) {
+  const RouteReason by_text = text_route(*facts);
+  if (by_text != RouteReason::Replica) {
+    return by_text;
+  }
+  if (freshness_->names().is_refused(facts->fingerprint)) {
+    return RouteReason::ShapeRefused;
+  }
+  const Meaning* meaning = freshness_->meaning_of(facts, *settings_);
+  if (meaning == nullptr) {
+    return RouteReason::NamesUnknown;
+  }
+  if (meaning->route == RouteReason::Replica) {
+    reading_.insert(reading_.end(), meaning->reads.begin(), meaning->reads.end());
+    read.fingerprint = facts->fingerprint;
+  }
+  return meaning->route;
+}
+
+LoneRead ClientSession::lone_read(std::string_view in) {
+  reading_.clear();
+  const bool is_plain = link_ == nullptr && pins_ == 0 && !keeps_link_ && !failed_block_ && !skips_to_sync_ &&
+                        body_left_ == 0 && !discards_names_ && freshness_ != nullptr;
+  Frame frame{};
+  if (!is_plain || peek_frame(in, frame) != FrameStatus::Header || frame.total_bytes() > in.size()) {
+    return not_lone(RouteReason::NotALoneRead);
+  }
+  if (frame.total_bytes() > std::min(kMostBytes, context_->inspect_max)) {
+    return not_lone(RouteReason::NotALoneRead);
+  }
+  if (frame.type != frontend::kQuery) {
+    return lone_batch(in);
+  }
+  const auto text = decode_query(in.substr(kFrameHeaderBytes, frame.body_bytes()));
+  if (!text) {
+    return not_lone(RouteReason::NotALoneRead);
+  }
+  LoneRead read{.bytes = frame.total_bytes()};
+  read.reason = read_route(facts_of(*text), read);
+  return read;
+}
+
+LoneRead ClientSession::lone_batch(std::string_view in) {
+  struct Parsed {
+    std::string_view name;
+    sql::FactsPtr facts;
+  };
+  std::array<Parsed, kMostParses> parsed;
+  size_t parses = 0;
+  bool bound = false;
+  LoneRead read;
+  Frame frame{};
+  while (read.bytes <= kMostBytes) {
+    const std::string_view rest = in.substr(read.bytes);
+    if (peek_frame(rest, frame) != FrameStatus::Header || frame.total_bytes() > rest.size() ||
+        frame.total_bytes() > context_->inspect_max) {
+      break;
+    }
+    const std::string_view body = rest.substr(kFrameHeaderBytes, frame.body_bytes());
+    read.bytes += frame.total_bytes();
+    switch (frame.type) {
+      case frontend::kParse: {
+        const auto parse = decode_parse(body);
+        const bool taken = parse && !parse->name.empty() && names_ && names_->find(parse->name);
+        if (!parse || taken || passes_name(parse->name) || parses == kMostParses) {
+          return not_lone(RouteReason::NotALoneRead);
+        }
+        parsed[parses++] = {parse->name, facts_of(parse->query)};
+        if (const RouteReason reason = text_route(*parsed[parses - 1].facts); reason != RouteReason::Replica) {
+          return not_lone(reason);
+        }
+        break;
+      }
+      case frontend::kBind: {
+        const auto prefix = decode_bind_prefix(body);
+        if (!prefix || passes_name(prefix->statement)) {
+          return not_lone(RouteReason::NotALoneRead);
+        }
+        sql::FactsPtr facts;
+        for (size_t i = 0; i < parses; i++) {
+          facts = parsed[i].name == prefix->statement ? parsed[i].facts : facts;
+        }
+        if (facts == nullptr) {
+          const StatementRef known = names_ ? names_->find(prefix->statement) : nullptr;
+          if (known == nullptr || known->opaque) {
+            return not_lone(RouteReason::NotALoneRead);
+          }
+          facts = known->facts;
+        }
+        if (const RouteReason reason = read_route(facts, read); reason != RouteReason::Replica) {
+          return not_lone(reason);
+        }
+        bound = true;
+        break;
+      }
+      case frontend::kDescribe:
+      case frontend::kExecute:
+        break;
+      case frontend::kClose:
+        // Names that change within the batch are not worth following.
+        if (!body.starts_with('P')) {
+          return not_lone(RouteReason::NotALoneRead);
+        }
+        break;
+      case frontend::kSync:
+        read.reason = bound ? RouteReason::Replica : RouteReason::NotALoneRead;
+        return read;
+      default:
+        return not_lone(RouteReason::NotALoneRead);
+    }
+  }
+  return not_lone(RouteReason::NotALoneRead);
+}
+
+bool ClientSession::flee() {
+  Replay& replay = link_->replay;
+  if (!for_lone_read_ || !replay.usable || !replay.complete || link_->status != TransactionStatus::Idle) {
+    return false;
+  }
+  // All that is still to come is ours; it will be asked for again, with what hangs on it.
+  for (size_t i = 0; i < link_->owed.size();) {
+    OwedAnswer& owed = link_->owed[i];
+    if (owed.delivery == Delivery::Invent) {
+      link_->owed.erase(i);
+      continue;
+    }
+    owed.delivery = Delivery::Swallow;
+    owed.then = {};
+    owed.name_changes = 0;
+    owed.proves = nullptr;
+    i++;
+  }
+  replay.fleeing = true;
+  return true;
+}
+
+// Whatever a replica says against a read, the primary is to say: it may lack a function, have a conflict with
+// its replay, be read-only, or go down. But not what its own client or a timeout has asked for.
+bool ClientSession::flee_error(const ErrorFields& fields) {
+  const bool is_conflict = fields.message.find("conflict with recovery") != std::string_view::npos;
+  const bool is_cancelled = fields.sqlstate == sqlstate::kQueryCanceled && !is_conflict;
+  if (!link_->replay.fleeing && (is_cancelled || !flee())) {
+    return false;
+  }
+  if (fields.sqlstate == sqlstate::kReadOnlySqlTransaction) {
+    fled_read_only_ = true;
+  }
+  if (link_->owed.front().request != Request::Query) {
+    link_->statements.make_uncertain();
+    link_->unnamed_id = 0;
+    while (link_->owed.front().request != Request::Sync) {
+      link_->owed.pop_front();
+    }
+  }
+  return true;
+}
+
+}  // namespace sportello::proxy

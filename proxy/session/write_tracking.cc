@@ -1,0 +1,106 @@
+// The part of ClientSession that tells its SessionFreshness what goes to the primary: which statements write,
+// when something that can commit is about to be sent, and when all of it has been answered.
+#include "proxy/session/client_session.h"
+
+namespace sportello::proxy {
+namespace {
+
+using sql::StatementKind;
+
+// They touch no table, whatever they say.
+bool touches_nothing(const sql::StatementFacts& facts) {
+  if (facts.multi) {
+    return false;
+  }
+  switch (facts.kind) {
+    case StatementKind::Empty:
+    case StatementKind::Begin:
+    case StatementKind::Commit:
+    case StatementKind::Rollback:
+    case StatementKind::Savepoint:
+    case StatementKind::Release:
+    case StatementKind::RollbackTo:
+    case StatementKind::PrepareTransaction:
+    case StatementKind::Set:
+    case StatementKind::Show:
+    case StatementKind::Prepare:
+    case StatementKind::Deallocate:
+    case StatementKind::Fetch:  // what it does was said by its DECLARE
+    case StatementKind::CloseCursor:
+    case StatementKind::Listen:
+    case StatementKind::Unlisten:
+    case StatementKind::Notify:
+    case StatementKind::Discard:
+      return true;
+    default:
+      return false;
+  }
+}
+
+// After these, names may mean something else in this transaction or on this link than the session's settings
+// say.
+constexpr sql::Effects kBlursNames = sql::Effect::SetLocal | sql::Effect::SetOther | sql::Effect::SetRole |
+                                     sql::Effect::SetSessionAuthorization | sql::Effect::TempObject |
+                                     sql::Effect::UnknownFunction | sql::Effect::CallOrDo |
+                                     sql::Effect::Unknown | sql::Effect::ResetAll | sql::Effect::DiscardAll;
+
+}  // namespace
+
+void ClientSession::track_writes(std::unique_ptr<SessionFreshness> freshness) {
+  freshness_ = std::move(freshness);
+  blurred_ = link_ != nullptr;  // until the next rest: what went before is not known
+}
+
+// A transaction is open, and nothing under way can have ended it.
+bool ClientSession::surely_in_block() const {
+  return link_->status != TransactionStatus::Idle && !may_open_block_;
+}
+
+void ClientSession::note_write(const sql::FactsPtr& facts_owner) {
+  const sql::StatementFacts& facts = *facts_owner;
+  const bool was_in_block = surely_in_block();
+  const bool ends_block = facts.has(sql::Effect::TransactionControl) || facts.kind == StatementKind::Commit ||
+                          facts.kind == StatementKind::Rollback;
+  const bool plainly_reads = facts.reads_only && facts.only_known_functions && !facts.writes_unknown &&
+                             facts.writes.empty();
+  if (!plainly_reads && !touches_nothing(facts)) {
+    const bool certain = pins_ == 0 && !leaves_doubt_ && !blurred_ && !keeps_link_;
+    const Meaning* meaning = certain ? freshness_->meaning_of(facts_owner, *settings_) : nullptr;
+    if (meaning == nullptr || meaning->facts.writes_unknown || !meaning->facts.known) {
+      freshness_->wrote(nullptr);
+    } else if (!meaning->facts.writes.empty()) {
+      freshness_->wrote(meaning);
+    }
+  }
+  blurred_ = blurred_ || facts.has(kBlursNames);
+  if (freshness_->has_written() && (!was_in_block || ends_block || facts.has(sql::Effect::CallOrDo))) {
+    freshness_->raise();
+  }
+}
+
+void ClientSession::note_unknown_write() {
+  if (freshness_ != nullptr) {
+    blurred_ = true;
+    freshness_->wrote(nullptr);
+    freshness_->raise();
+  }
+}
+
+void ClientSession::settle_writes() {
+  if (!link_->owed.empty() || link_->unsynced || link_->status != TransactionStatus::Idle) {
+    return;
+  }
+  blurred_ = pins_ != 0 || leaves_doubt_;
+  if (freshness_->has_written()) {
+    freshness_->settle();
+  }
+}
+
+void ClientSession::lose_writes() {
+  if (freshness_ != nullptr) {
+    freshness_->lose(*context_->limbo);
+    blurred_ = false;
+  }
+}
+
+}  // namespace sportello::proxy
