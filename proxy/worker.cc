@@ -23,6 +23,8 @@ constexpr std::chrono::milliseconds kRetryLeast{50};
 constexpr int kRetrySpreadMs = 50;
 constexpr size_t kRandomBytes = 1024;
 constexpr std::chrono::milliseconds kHeldAnswers{2};
+// So long after a read was kept from a replica, positions are asked for at once.
+constexpr std::chrono::seconds kHeldLately{1};
 
 // Takes back what a function that we cannot see into may have left in the session, keeping what is prepared.
 constexpr std::string_view kResetDoubt =
@@ -56,6 +58,12 @@ Worker::Worker(WorkerGroup& group, size_t index, RuntimeConfigRef config)
   context_.facts = facts_.get();
   context_.statements = &statements_;
   context_.limbo = &limbo_;
+  context_.write_settled = [this](DatabaseScope& scope) {
+    const TimePoint held{Clock::duration(scope.held_at.load(std::memory_order_relaxed))};
+    if (loop_->now() - held < kHeldLately && !scope.nudged.exchange(true)) {
+      group_->write_settled();
+    }
+  };
   note_limits();
   on_tick_ = [this] { tick(); };
   tick_timer_ = loop_->every(kTick, &on_tick_);
@@ -848,6 +856,22 @@ void Worker::fail_waiting(const std::shared_ptr<PoolRuntime>& shared, const Erro
     ClientConnection* client = failed.waiting().front().client;
     failed.stop_waiting(client);
     client->link_refused(why);
+  }
+}
+
+void Worker::leave_server(const std::shared_ptr<NodeRuntime>& server) {
+  for (size_t i = links_.size(); i-- > 0;) {
+    if (i >= links_.size() || links_[i]->server() != server || links_[i]->pool().shared().node != 0) {
+      continue;
+    }
+    ServerLink& link = *links_[i];
+    if (link.phase() == LinkPhase::Idle) {
+      close_link(link);
+    } else if (link.phase() == LinkPhase::Held) {
+      link_failed(link, {sqlstate::kConnectionFailure, "another server is the primary now"});
+    } else {
+      link.close_when_free = true;
+    }
   }
 }
 

@@ -120,6 +120,8 @@ class Worker {
   void serve(const std::shared_ptr<PoolRuntime>& shared);
   void receive_link(std::unique_ptr<ServerLink> link, const std::shared_ptr<PoolRuntime>& shared);
   void fail_waiting(const std::shared_ptr<PoolRuntime>& shared, const Error& why);
+  // Writes go elsewhere: nobody is left on links to what was the primary.
+  void leave_server(const std::shared_ptr<NodeRuntime>& server);
   void reroute_waiting(const std::shared_ptr<PoolRuntime>& shared);
   void serve_waiting();
   void yield_slot(const std::shared_ptr<PoolRuntime>& shared);

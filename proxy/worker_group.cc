@@ -465,6 +465,18 @@ void WorkerGroup::post_fail_waiting(const std::shared_ptr<PoolRuntime>& shared, 
   post_all([shared, why](Worker& worker) { worker.fail_waiting(shared, why); });
 }
 
+void WorkerGroup::write_settled() {
+  const std::lock_guard lock(settled_mutex_);
+  if (on_write_settled_) {
+    on_write_settled_();
+  }
+}
+
+void WorkerGroup::set_on_write_settled(std::function<void()> told) {
+  const std::lock_guard lock(settled_mutex_);
+  on_write_settled_ = std::move(told);
+}
+
 void WorkerGroup::post_reroute(const std::shared_ptr<PoolRuntime>& shared) {
   post_all([shared](Worker& worker) { worker.reroute_waiting(shared); });
 }

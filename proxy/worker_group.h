@@ -71,6 +71,9 @@ class WorkerGroup {
                     const std::shared_ptr<NodeRuntime>& node);
   // The servers of a database, as the configuration names them.
   void note_nodes(const RuntimeConfig& config, DatabaseRuntime& database);
+  // Where writes are is asked of the primaries that have DatabaseScope::nudged. Any thread.
+  void write_settled();
+  void set_on_write_settled(std::function<void()> told);
   // They have no link to be had at a replica: each asks elsewhere.
   void post_reroute(const std::shared_ptr<PoolRuntime>& shared);
 
@@ -149,6 +152,8 @@ class WorkerGroup {
   std::atomic<bool> draining_{false};
   std::atomic<bool> suspended_{false};
   std::atomic<AuthQuery*> auth_query_{nullptr};
+  std::mutex settled_mutex_;
+  std::function<void()> on_write_settled_;  // guarded by settled_mutex_
   bool running_ = false;
 };
 

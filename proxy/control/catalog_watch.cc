@@ -87,7 +87,11 @@ bool CatalogWatch::is_in_use(const DatabaseRuntime& database) const {
 }
 
 void CatalogWatch::watch(const std::shared_ptr<DatabaseRuntime>& database) {
-  std::optional<OwnLogin> login = monitor_login(*config_, database->name);
+  const NodeSetRef nodes = database->current_nodes();
+  std::optional<OwnLogin> login =
+      nodes != nullptr
+          ? monitor_login_at(*config_, database->name, nodes->primary().address, false)
+          : monitor_login(*config_, database->name);
   if (!login) {
     watched_.erase(database->name);
     log_limited("catalog login", "catalog of database \"{}\": nobody to log in as; set monitor_user",

@@ -16,6 +16,7 @@
 #include "proxy/control/auth_query.h"
 #include "proxy/control/catalog_watch.h"
 #include "proxy/control/health_watch.h"
+#include "proxy/control/node_watch.h"
 #include "proxy/net/event_loop.h"
 #include "proxy/worker_group.h"
 
@@ -46,6 +47,7 @@ class ControlPlane {
   AuthQuery auth_query_;
   HealthWatch health_watch_;
   CatalogWatch catalog_watch_;
+  NodeWatch node_watch_;
   std::vector<UvHandle<uv_signal_t>> signals_;
   std::function<void()> on_tick_;
   UvHandle<uv_timer_t> tick_;

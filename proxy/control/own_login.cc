@@ -6,6 +6,7 @@ namespace sportello::proxy {
 namespace {
 
 // A question about a server's health takes no longer, whatever it waits for.
+constexpr const char* kDeadline = "-c statement_timeout=10000";
 constexpr const char* kMonitorOptions = "-c search_path=pg_catalog -c statement_timeout=10000";
 
 bool is_hash(const std::string& secret) {
@@ -78,10 +79,15 @@ OwnLogin own_login(const RuntimeConfig& config, const conf::ServerAddress& addre
 
 std::optional<OwnLogin> monitor_login(const RuntimeConfig& config, const std::string& database) {
   const conf::Database* entry = config.database(database);
+  return entry == nullptr ? std::nullopt : monitor_login_at(config, database, entry->primary, false);
+}
+
+std::optional<OwnLogin> monitor_login_at(const RuntimeConfig& config, const std::string& database,
+                                         const conf::ServerAddress& address, bool keeps_path) {
+  const conf::Database* entry = config.database(database);
   if (entry == nullptr) {
     return std::nullopt;
   }
-  const conf::ServerAddress& address = entry->primary;
   std::string user;
   for (const std::string* each : {&entry->monitor_user, &config.conf.monitor_user, &address.user,
                                   &entry->auth_user, &config.conf.auth_user}) {
@@ -94,7 +100,7 @@ std::optional<OwnLogin> monitor_login(const RuntimeConfig& config, const std::st
                               : database == "*"       ? "postgres"
                                                       : database;
   return own_login(config, address,
-                   {.user = user, .dbname = dbname, .purpose = "monitor", .options = kMonitorOptions});
+                   {.user = user, .dbname = dbname, .purpose = "monitor", .options = keeps_path ? kDeadline : kMonitorOptions});
 }
 
 }  // namespace sportello::proxy

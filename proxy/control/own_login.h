@@ -32,5 +32,9 @@ OwnLogin own_login(const RuntimeConfig& config, const conf::ServerAddress& addre
 // As monitor_user (of the database, or of all), else as the user of the address, else as auth_user: for
 // questions about the server itself. Nothing: nobody is named.
 std::optional<OwnLogin> monitor_login(const RuntimeConfig& config, const std::string& database);
+// The same at another of its servers. `keeps_path`: with the role's own search_path, which is asked for; such
+// questions name the schema of all that they use.
+std::optional<OwnLogin> monitor_login_at(const RuntimeConfig& config, const std::string& database,
+                                         const conf::ServerAddress& address, bool keeps_path);
 
 }  // namespace sportello::proxy

@@ -25,6 +25,7 @@
 #pragma once
 
 #include <array>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -56,6 +57,7 @@ struct SessionContext {
   uint32_t max_packet_size = kMaxFrameLength;  // a longer message, of either side, ends its connection
   bool simple_query_disabled = false;          // disable_pqexec: a Query ends its connection
   Limbo* limbo = nullptr;                      // where writes are tracked
+  std::function<void(DatabaseScope&)> write_settled = {};  // likewise; asks for its position
 };
 
 struct ClientStep {

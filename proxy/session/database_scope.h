@@ -28,6 +28,8 @@ struct DatabaseScope {
   std::atomic<bool> primary_lost{false};
   // When a read was last kept from a replica that has not come far enough, as TimePoint ticks.
   std::atomic<int64_t> held_at{0};
+  // A write was settled, and the NodeWatch has been told so but has not looked yet.
+  std::atomic<bool> nudged{false};
   RouteCounts routes;
 };
 

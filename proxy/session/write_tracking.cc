@@ -93,6 +93,9 @@ void ClientSession::settle_writes() {
   blurred_ = pins_ != 0 || leaves_doubt_;
   if (freshness_->has_written()) {
     freshness_->settle();
+    if (context_->write_settled) {
+      context_->write_settled(*scope_);
+    }
   }
 }
 
