@@ -108,10 +108,15 @@ const AdminColumns kOfTopic[] = {
     {{"list", kText}, {"items", kInt4}},                         // Lists
     of_type(kText, {"name"}) + of_type(kInt4, {"size", "used", "free"}) +
         of_type(kInt8, {"memtotal"}),  // Mem
+    of_type(kText, {"database", "host"}) + of_type(kInt4, {"port"}) +
+        of_type(kText, {"role", "reachable", "position"}) + of_type(kInt4, {"timeline"}) +
+        of_type(kInt8, {"lag_bytes", "lag_us"}) + of_type(kInt4, {"weight", "in_flight"}) +
+        of_type(kInt8, {"reads", "retried", "reached", "newest"}),  // Nodes
     of_type(kInt4, {"peer_id", "cl_active_cancel_req", "cl_waiting_cancel_req", "sv_active_cancel",
                     "sv_login"}),                                                  // PeerPools
     {{"peer_id", kInt4}, {"host", kText}, {"port", kInt4}, {"pool_size", kInt4}},  // Peers
     kPools,                                                                        // Pools
+    of_type(kText, {"database", "reason"}) + of_type(kInt8, {"count"}),            // Routes
     kSockets,                                                                      // Servers
     kSockets + kSocketBuffers,                                                     // Sockets
     of_type(kText, {"key", "value"}),                                              // State
@@ -121,6 +126,8 @@ const AdminColumns kOfTopic[] = {
                 {"avg_client_parse_count", "avg_server_parse_count", "avg_bind_count"}),  // StatsAverages
     kDatabase + kStatsPlain +
         of_type(kNumeric, {"client_parse_count", "server_parse_count", "bind_count"}),  // StatsTotals
+    of_type(kText, {"database", "table"}) +
+        of_type(kInt8, {"oid", "epoch", "fences", "last_write"}) + of_type(kText, {"floor"}),  // Tables
     {{"name", kText}, {"value", kNumeric}},                                             // Totals
     kUsers,                                                                             // Users
     of_type(kText, {"version"}),                                                        // Version

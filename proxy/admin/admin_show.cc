@@ -9,6 +9,7 @@
 #include "protocol/sqlstate.h"
 #include "proxy/admin/admin_columns.h"
 #include "proxy/pool/server_link.h"
+#include "proxy/router/route_counts.h"
 #include "proxy/session/client_connection.h"
 #include "proxy/worker.h"
 
@@ -343,6 +344,60 @@ void show_dns_hosts(AdminTable& table, const AdminView& view) {
   }
 }
 
+// ---- freshness and routes ----
+
+void show_nodes(AdminTable& table, const AdminView& view) {
+  for (const auto& database : view.databases) {
+    const NodeSetRef set = database->current_nodes();
+    for (size_t i = 0; set != nullptr && i < set->nodes.size(); i++) {
+      const NodeRuntime& node = *set->nodes[i];
+      const bool heard = node.role.load() != NodeRole::Unknown;
+      const auto known = [](int64_t lag) { return lag < 0 ? std::nullopt : AdminValue(std::to_string(lag)); };
+      table.add(database->name, node.address.host, node.address.port,
+                std::string(node_role_name(node.role.load())), node.reachable.load() ? "yes" : "no",
+                heard ? AdminValue(to_string(Lsn{node.lsn.load()})) : std::nullopt,
+                static_cast<int>(node.timeline.load()), known(node.lag_bytes.load()),
+                known(node.lag_us.load()), node.address.weight, node.in_flight.load(), node.reads.load(),
+                node.retried.load(), i == 0 ? database->scope.board.sequence() : node.position->reached(),
+                database->scope.board.sequence());
+    }
+  }
+}
+
+void show_routes(AdminTable& table, const AdminView& view) {
+  for (const auto& database : view.databases) {
+    if (database->current_nodes() == nullptr) {
+      continue;
+    }
+    for (size_t i = 0; i < kRouteReasons; i++) {
+      const auto reason = static_cast<RouteReason>(i);
+      table.add(database->name, std::string(route_reason_words(reason)), database->scope.routes.of(reason));
+    }
+  }
+}
+
+void show_tables(AdminTable& table, const AdminView& view) {
+  for (const auto& database : view.databases) {
+    const DatabaseScope& scope = database->scope;
+    if (!scope.tracks_writes.load()) {
+      continue;
+    }
+    const cache::CatalogRef catalog = scope.catalog.entry().catalog;
+    const auto add = [&](const AdminValue& name, cache::Oid oid, const cache::TableState& state) {
+      const std::optional<Lsn> floor = scope.board.position_of(state.last_write.load());
+      table.add(database->name, name, oid, state.epoch.load(), state.fences.load(), state.last_write.load(),
+                state.last_write.load() == 0 ? std::nullopt
+                : floor                      ? AdminValue(to_string(*floor))
+                                             : AdminValue("pending"));
+    };
+    add("(all)", 0, scope.tables.all());
+    scope.tables.for_each([&](cache::Oid oid, const cache::TableState& state) {
+      const bool known = catalog != nullptr && catalog->relation(oid) != nullptr;
+      add(known ? AdminValue(catalog->name_of(oid)) : std::nullopt, oid, state);
+    });
+  }
+}
+
 void show_state(AdminTable& table, const AdminView& view) {
   const bool paused =
       !view.databases.empty() && std::all_of(view.databases.begin(), view.databases.end(),
@@ -405,6 +460,15 @@ Result<AdminAnswer> show(ShowTopic topic, const AdminView& view) {
       break;
     case ShowTopic::Mem:
       show_mem(table, view);
+      break;
+    case ShowTopic::Nodes:
+      show_nodes(table, view);
+      break;
+    case ShowTopic::Routes:
+      show_routes(table, view);
+      break;
+    case ShowTopic::Tables:
+      show_tables(table, view);
       break;
     case ShowTopic::Pools:
       show_pools(table, view);

@@ -1,0 +1,286 @@
+"""Reads go to replicas and nobody notices: each client reads its own writes and what others were told is written, replicas
+die without a failed read, and nothing that writes is ever sent twice."""
+import random
+import threading
+import time
+
+import psycopg
+import pytest
+
+from sportello_testing.waiting import wait_until
+
+pytestmark = pytest.mark.ours
+
+WHERE = "SELECT inet_server_port()"
+
+
+def _config(cluster, workers=2, **database):
+    return {"sportello": {"workers": workers, "monitor_user": "postgres", "default_pool_size": 10},
+            "databases": {"app": {"primary": cluster.primary.dsn(), "replicas": [r.dsn() for r in cluster.replicas], **database}}}
+
+
+def _wait_routing(proxy, replicas):
+    """The catalog is known and every replica has reached what was written before."""
+    def ready():
+        nodes = [n for n in proxy.show("NODES") if n["role"] == "replica" and n["reachable"] == "yes"]
+        return len(nodes) == replicas and all(int(n["reached"]) >= int(n["newest"]) for n in nodes)
+    wait_until(ready, "replicas are in service", 15)
+    with proxy.connect() as connection:
+        primary_port = int([n for n in proxy.show("NODES") if n["role"] == "primary"][0]["port"])
+        wait_until(lambda: _port(connection) != primary_port, "reads go to a replica", 15)
+
+
+def _port(connection):
+    return connection.execute(WHERE).fetchone()[0]
+
+
+def _reads(proxy):
+    return {int(n["port"]): int(n["reads"]) for n in proxy.show("NODES")}
+
+
+def _routes(proxy):
+    return {row["reason"]: int(row["count"]) for row in proxy.show("ROUTES")}
+
+
+@pytest.fixture
+def routed(make_cluster, make_proxy):
+    def make(replicas=1, settings=None, tables=1, **options):
+        cluster = make_cluster(replicas, settings)
+        for i in range(tables):
+            cluster.primary.run(f"CREATE TABLE t{i} (k int PRIMARY KEY, v bigint)", f"INSERT INTO t{i} SELECT g, 0 FROM generate_series(1, 100) g",
+                                f"GRANT ALL ON t{i} TO PUBLIC")
+        cluster.wait_caught_up()
+        proxy = make_proxy(_config(cluster, **options))
+        return cluster, proxy
+    return make
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+def test_a_lone_read_goes_to_a_replica_and_a_write_to_the_primary(routed, workers):
+    cluster, proxy = routed(1, workers=workers)
+    _wait_routing(proxy, 1)
+    replica = cluster.replicas[0].port
+    with proxy.connect() as connection:
+        assert _port(connection) == replica
+        connection.execute("UPDATE t0 SET v = v + 1 WHERE k = 1")
+        assert connection.execute("SELECT v FROM t0 WHERE k = 1").fetchone()[0] == 1
+        with connection.transaction():
+            assert _port(connection) == cluster.primary.port
+            connection.execute("UPDATE t0 SET v = v + 1 WHERE k = 1")
+            assert connection.execute("SELECT v FROM t0 WHERE k = 1").fetchone()[0] == 2
+        assert connection.execute("SELECT v FROM t0 WHERE k = 1").fetchone()[0] == 2
+    assert cluster.primary.value("SELECT v FROM t0 WHERE k = 1") == 2
+
+
+@pytest.mark.parametrize("statement", [
+    "SELECT 1; UPDATE t0 SET v = 7 WHERE k = 1",
+    "WITH x AS (UPDATE t0 SET v = 7 WHERE k = 1 RETURNING v) SELECT * FROM x",
+    "SELECT writes()",
+    "EXPLAIN ANALYZE UPDATE t0 SET v = 7 WHERE k = 1",
+    "SELECT k, v INTO made FROM t0",
+    "/* a comment */ ((SELECT nextval('s')))",
+    "SELECT * FROM t0 WHERE k = 1 FOR UPDATE",
+    "SELECT * FROM behind",
+])
+def test_what_writes_behind_a_read_is_the_primarys(routed, statement):  # S68
+    cluster, proxy = routed(1)
+    cluster.primary.run("CREATE SEQUENCE s", "GRANT ALL ON SEQUENCE s TO PUBLIC",
+                        "CREATE FUNCTION writes() RETURNS int LANGUAGE sql SECURITY DEFINER AS 'UPDATE t0 SET v = 7 WHERE k = 1 RETURNING 1'",
+                        "CREATE VIEW behind AS SELECT writes() AS w", "GRANT SELECT ON behind TO PUBLIC")
+    _wait_routing(proxy, 1)
+    with proxy.connect() as connection:
+        before = _reads(proxy)[cluster.replicas[0].port]
+        connection.execute(statement)
+        assert _reads(proxy)[cluster.replicas[0].port] == before
+
+
+def test_a_write_behind_a_read_in_the_same_bytes_goes_to_the_primary_in_its_turn(routed):
+    cluster, proxy = routed(1)
+    _wait_routing(proxy, 1)
+    with proxy.connect() as connection, connection.pipeline():
+        for i in range(1, 30):
+            before = connection.execute("SELECT v FROM t0 WHERE k = 2")
+            connection.execute("UPDATE t0 SET v = %s WHERE k = 2", [i])
+            after = connection.execute("SELECT v FROM t0 WHERE k = 2")
+            assert before.fetchone()[0] == i - 1
+            assert after.fetchone()[0] == i
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+def test_pipelined_queries_are_answered_in_their_order_whoever_answers(routed, workers):
+    _, proxy = routed(1, workers=workers)
+    _wait_routing(proxy, 1)
+    client = proxy.wire()
+    from sportello_testing import wire
+    for _ in range(20):
+        client.send(b"".join(wire.query(text) for text in (
+            "SELECT 1", "SELECT count(*) FROM t0", "UPDATE t0 SET v = v + 1 WHERE k = 3 RETURNING 3", "SELECT 4", "SELECT 5/0", "SELECT 6")))
+        said = []
+        for _ in range(6):
+            messages = client.read_until_ready()
+            said.append([m for m in messages if m.type in (b"D", b"E", "D", "E")][0])
+        assert len(said) == 6
+    client.close()
+
+
+def test_a_delayed_replica_never_shows_old_rows(routed):
+    cluster, proxy = routed(2)
+    cluster.replicas[1].configure({"recovery_min_apply_delay": "'3s'"})
+    cluster.replicas[1].reload()
+    _wait_routing(proxy, 2)
+    late = cluster.replicas[1].port
+    with proxy.connect() as writer, proxy.connect("bob") as reader:
+        cluster.primary.run("GRANT pg_read_all_data TO bob")
+        time.sleep(1.5)
+        for i in range(1, 100):
+            writer.execute("UPDATE t0 SET v = %s WHERE k = 5", [i])
+            assert reader.execute("SELECT v FROM t0 WHERE k = 5").fetchone()[0] == i
+            assert writer.execute("SELECT v FROM t0 WHERE k = 5").fetchone()[0] == i
+            time.sleep(0.004)
+            assert reader.execute("SELECT v FROM t0 WHERE k = 5").fetchone()[0] == i
+    assert late in _reads(proxy)
+
+
+@pytest.mark.slow
+def test_more_than_nine_reads_in_ten_go_to_replicas_and_all_are_fresh(routed):
+    cluster, proxy = routed(2, tables=8)
+    cluster.replicas[1].configure({"recovery_min_apply_delay": "'50ms'"})
+    cluster.replicas[1].reload()
+    _wait_routing(proxy, 2)
+    written = [[0] * 101 for _ in range(8)]       # what an acknowledged write left at least
+    reads = 0
+    problems = []
+    stop = time.monotonic() + 6
+
+    def client(number):
+        nonlocal reads
+        rng = random.Random(number)
+        with proxy.connect() as connection:
+            while time.monotonic() < stop and not problems:
+                table, k = rng.randrange(8), number + 1
+                if rng.random() < 0.05:
+                    value = connection.execute(f"UPDATE t{table} SET v = v + 1 WHERE k = {k} RETURNING v").fetchone()[0]
+                    written[table][k] = value
+                else:
+                    k = rng.randrange(1, 13)
+                    least = written[table][k]
+                    value = connection.execute(f"SELECT v FROM t{table} WHERE k = {k}").fetchone()[0]
+                    reads += 1
+                    if value < least:
+                        problems.append((table, k, value, least))
+                time.sleep(0.02)
+
+    before = sum(_reads(proxy).values())
+    threads = [threading.Thread(target=client, args=[i]) for i in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not problems
+    on_replicas = sum(_reads(proxy).values()) - before
+    assert on_replicas > 0.9 * reads, (on_replicas, reads, _routes(proxy))
+
+
+@pytest.mark.slow
+def test_a_replica_killed_under_load_fails_no_read(routed):
+    cluster, proxy = routed(2)
+    _wait_routing(proxy, 2)
+    problems = []
+    stop = time.monotonic() + 4
+
+    def client(number):
+        try:
+            with proxy.connect() as connection:
+                while time.monotonic() < stop:
+                    connection.execute("SELECT count(*) FROM t0 a, t0 b").fetchone()
+        except psycopg.Error as problem:
+            problems.append(repr(problem))
+
+    threads = [threading.Thread(target=client, args=[i]) for i in range(8)]
+    for thread in threads:
+        thread.start()
+    time.sleep(1)
+    cluster.replicas[0].process.kill()
+    for thread in threads:
+        thread.join()
+    assert not problems
+
+
+def test_a_read_that_conflicts_with_replay_is_asked_of_the_primary_unseen(routed):
+    cluster, proxy = routed(1, settings={"max_standby_streaming_delay": "'100ms'"})
+    _wait_routing(proxy, 1)
+    before = sum(int(n["retried"]) for n in proxy.show("NODES"))
+    # A big answer would already be on its way when the conflict comes; this one says nothing until its end.
+    slow = "SELECT sum(length(repeat(a.v::text || b.v::text, 60))) FROM t0 a, t0 b, generate_series(1, 400) g"
+    with proxy.connect() as connection:
+        done = threading.Event()
+
+        def disturb():
+            while not done.is_set():
+                cluster.primary.run("UPDATE t0 SET v = v WHERE k > 50", "VACUUM t0")
+                time.sleep(0.02)
+        thread = threading.Thread(target=disturb)
+        thread.start()
+        try:
+            for _ in range(3):
+                assert connection.execute(slow).fetchone()[0] > 0
+        finally:
+            done.set()
+            thread.join()
+    assert sum(int(n["retried"]) for n in proxy.show("NODES")) > before
+
+
+def test_a_write_on_a_lost_link_is_not_sent_twice(routed):  # S45
+    cluster, proxy = routed(1)
+    _wait_routing(proxy, 1)
+    cluster.primary.run("CREATE TABLE ledger (n int)", "GRANT ALL ON ledger TO PUBLIC")
+    with proxy.connect() as connection:
+        timer = threading.Timer(0.3, cluster.primary.terminate_links, ["query LIKE '%ledger%'"])
+        timer.start()
+        with pytest.raises(psycopg.Error) as failed:
+            connection.execute("WITH w AS (INSERT INTO ledger VALUES (1)) SELECT pg_sleep(2)")
+        timer.join()
+        assert failed.value.sqlstate == "08007"
+        assert connection.execute("SELECT count(*) FROM ledger").fetchone()[0] == 0
+
+
+def test_shadow_counts_and_moves_nothing(routed):
+    cluster, proxy = routed(1, routing="shadow")
+    wait_until(lambda: any(n["role"] == "replica" and n["reached"] == n["newest"] for n in proxy.show("NODES")), "the replica is known")
+    time.sleep(0.5)
+    before = _routes(proxy)["a replica may answer it"]
+    with proxy.connect() as connection:
+        for _ in range(10):
+            assert _port(connection) == cluster.primary.port
+    assert _routes(proxy)["a replica may answer it"] >= before + 10
+    assert sum(_reads(proxy).values()) == 0
+
+
+def test_a_hint_sends_a_read_to_the_primary(routed):
+    cluster, proxy = routed(1)
+    _wait_routing(proxy, 1)
+    with proxy.connect() as connection:
+        assert connection.execute("/* sportello: primary */ " + WHERE).fetchone()[0] == cluster.primary.port
+        assert _port(connection) == cluster.replicas[0].port
+
+
+@pytest.mark.slow
+def test_a_promoted_replica_takes_the_writes_and_the_old_primary_none(routed):  # F8
+    cluster, proxy = routed(2)
+    _wait_routing(proxy, 2)
+    old, new = cluster.primary, cluster.replicas[0]
+    with proxy.connect() as connection:
+        connection.execute("UPDATE t0 SET v = 1 WHERE k = 9")
+        cluster.wait_caught_up()
+        old.stop("immediate")
+        assert _port(connection) in [r.port for r in cluster.replicas]   # reads go on
+        new.promote()
+        connection.execute("UPDATE t0 SET v = v + 1 WHERE k = 9")        # waits, then goes to the new one
+        assert connection.execute("SELECT v FROM t0 WHERE k = 9").fetchone()[0] == 2
+        assert new.value("SELECT v FROM t0 WHERE k = 9") == 2
+        old.start()                                                       # as a second primary
+        wait_until(lambda: any(n["role"] == "second primary" for n in proxy.show("NODES")), "the old primary is fenced")
+        for _ in range(20):
+            connection.execute("UPDATE t0 SET v = v + 1 WHERE k = 9")
+        assert new.value("SELECT v FROM t0 WHERE k = 9") == 22
+        assert old.value("SELECT v FROM t0 WHERE k = 9") == 1
