@@ -259,6 +259,7 @@ class ClientSession {
   LoneRead lone_batch(std::string_view in);
   RouteReason read_route(const sql::FactsPtr& facts, LoneRead& read);
   bool flee_error(const ErrorFields& fields);
+  bool foresee(std::string_view in);
   // write_tracking.cc
   bool surely_in_block() const;
   void note_write(const sql::FactsPtr& facts_owner);

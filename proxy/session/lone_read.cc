@@ -14,6 +14,9 @@ constexpr size_t kRewriting = 1UL << 10;
 constexpr size_t kMostBytes = Replay::kMaxBytes - kRewriting;
 constexpr size_t kMostParses = 8;
 
+// Messages in front of an answer's first row are waited for up to this length.
+constexpr uint32_t kMostHeldError = 64U << 10;
+
 LoneRead not_lone(RouteReason reason) { return {.bytes = 0, .reason = reason}; }
 
 }  // namespace
@@ -153,6 +156,58 @@ bool ClientSession::flee() {
   }
   replay.fleeing = true;
   return true;
+}
+
+// What a replica says in front of its first row or its end waits for that, so that an error or a lost link
+// finds nothing of the answer with the client. False: `in` holds no more than that.
+bool ClientSession::foresee(std::string_view in) {
+  size_t ours = 0;  // answers to settings of ours, up to their ReadyForQuery
+  while (ours < link_->owed.size() && link_->owed[ours].request == Request::Query &&
+         link_->owed[ours].delivery == Delivery::Swallow) {
+    ours++;
+  }
+  if (link_->replay.fleeing) {
+    return true;
+  }
+  for (Frame frame{}; peek_frame(in, frame) == FrameStatus::Header;) {
+    const bool is_whole = frame.total_bytes() <= in.size();
+    switch (frame.type) {
+      case backend::kErrorResponse:
+        if (ours == 0 && is_whole) {
+          const std::string_view body = in.substr(kFrameHeaderBytes, frame.body_bytes());
+          const bool readable = !body.empty() && body.back() == '\0';
+          if (readable && decode_error_fields(body).sqlstate != sqlstate::kQueryCanceled) {
+            flee();
+          }
+        }
+        return is_whole || frame.length > kMostHeldError;
+      case backend::kReadyForQuery:
+        if (ours == 0) {
+          return true;
+        }
+        ours--;
+        break;
+      case backend::kParseComplete:
+      case backend::kBindComplete:
+      case backend::kCloseComplete:
+      case backend::kRowDescription:
+      case backend::kNoData:
+      case backend::kParameterDescription:
+      case backend::kParameterStatus:
+      case backend::kNoticeResponse:
+        break;
+      default:
+        if (ours == 0) {
+          return true;
+        }
+        break;
+    }
+    if (!is_whole) {
+      return frame.length > kMostHeldError;
+    }
+    in.remove_prefix(frame.total_bytes());
+  }
+  return false;
 }
 
 // Whatever a replica says against a read, the primary is to say: it may lack a function, have a conflict with

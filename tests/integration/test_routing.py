@@ -7,7 +7,9 @@ import time
 import psycopg
 import pytest
 
+from sportello_testing import wire
 from sportello_testing.waiting import wait_until
+from sportello_testing.wire_client import errors, rows
 
 pytestmark = pytest.mark.ours
 
@@ -111,16 +113,12 @@ def test_pipelined_queries_are_answered_in_their_order_whoever_answers(routed, w
     _, proxy = routed(1, workers=workers)
     _wait_routing(proxy, 1)
     client = proxy.wire()
-    from sportello_testing import wire
+    texts = ("SELECT 1", "SELECT count(*) FROM t0", "UPDATE t0 SET v = v + 1 WHERE k = 3 RETURNING 3", "SELECT 4", "SELECT 5/0", "SELECT 6")
     for _ in range(20):
-        client.send(b"".join(wire.query(text) for text in (
-            "SELECT 1", "SELECT count(*) FROM t0", "UPDATE t0 SET v = v + 1 WHERE k = 3 RETURNING 3", "SELECT 4", "SELECT 5/0", "SELECT 6")))
-        said = []
-        for _ in range(6):
-            messages = client.read_until_ready()
-            said.append([m for m in messages if m.type in (b"D", b"E", "D", "E")][0])
-        assert len(said) == 6
-    client.close()
+        lines = client.exchange(*[wire.query(text) for text in texts], ready=len(texts))
+        assert rows(lines) == ["1", "100", "3", "4", "6"]
+        assert len(errors(lines)) == 1
+    client.terminate()
 
 
 def test_a_delayed_replica_never_shows_old_rows(routed):
@@ -271,7 +269,7 @@ def test_a_promoted_replica_takes_the_writes_and_the_old_primary_none(routed):  
     old, new = cluster.primary, cluster.replicas[0]
     with proxy.connect() as connection:
         connection.execute("UPDATE t0 SET v = 1 WHERE k = 9")
-        cluster.wait_caught_up()
+        wait_until(lambda: all(n["reached"] == n["newest"] for n in proxy.show("NODES")), "the write's position is known")
         old.stop("immediate")
         assert _port(connection) in [r.port for r in cluster.replicas]   # reads go on
         new.promote()
