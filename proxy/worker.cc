@@ -805,8 +805,30 @@ void Worker::node_down(const NodeHealth& node) {
   }
 }
 
+// Reads that wait for it and that a replica can answer; writes wait on, in their order.
+void Worker::leave_lost_primary(Pool& pool) {
+  std::vector<uint32_t> leaving;
+  for (const Pool::Waiting& waiting : pool.waiting()) {
+    if (waiting.client->could_leave_primary()) {
+      leaving.push_back(waiting.client->process_id());
+    }
+  }
+  for (const uint32_t id : leaving) {
+    ClientConnection* client = find_client(id);
+    if (client != nullptr && client->could_leave_primary()) {
+      pool.stop_waiting(client);
+      client->reroute();
+    }
+  }
+}
+
 void Worker::check_pools(TimePoint time) {
-  for (auto& [shared, its_pool] : pools_) {
+  for (Pool* its_pool : known_pools()) {
+    PoolRuntime* shared = &its_pool->shared();
+    if (its_pool->settings().nodes != nullptr && shared->node == 0 && !its_pool->waiting().empty() &&
+        shared->database->scope.primary_lost.load(std::memory_order_relaxed)) {
+      leave_lost_primary(*its_pool);
+    }
     if (!its_pool->waiting().empty()) {
       serve(its_pool->shared_ref());
     } else if (time - last_slow_check_ >= kSlowCheck && its_pool->settings().min_pool_size > 0 &&
@@ -979,8 +1001,18 @@ void Worker::close_unflushed() {
   }
 }
 
+// Serving a client may make it ask a replica, and so make a pool.
+std::vector<Pool*> Worker::known_pools() const {
+  std::vector<Pool*> known;
+  known.reserve(pools_.size());
+  for (const auto& [shared, its_pool] : pools_) {
+    known.push_back(its_pool.get());
+  }
+  return known;
+}
+
 void Worker::serve_waiting() {
-  for (auto& [shared, its_pool] : pools_) {
+  for (Pool* its_pool : known_pools()) {
     if (!its_pool->waiting().empty()) {
       serve(its_pool->shared_ref());
     }

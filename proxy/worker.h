@@ -163,6 +163,8 @@ class Worker {
   void end_round();
   void go_on_with_answers();
   void check_pools(TimePoint now);
+  void leave_lost_primary(Pool& pool);
+  std::vector<Pool*> known_pools() const;
   void check_links(TimePoint now);
   void check_health(ServerLink& link, TimePoint now);
   void forgive_standstill(TimePoint now);

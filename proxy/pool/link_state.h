@@ -31,6 +31,7 @@ struct Replay {
   bool usable = false;    // false: not begun, too long, or part of its answer has been sent
   bool complete = false;  // its Sync or Query has been sent
   bool only_reads = true;
+  bool of_lone_read = false;  // a replica may answer it
   bool healing = false;  // an error was kept from the client; sent again when the server is ready
   bool fleeing = false;  // a replica's answer is kept from the client; the primary is to be asked
   size_t answered = 0;   // parts whose answer has come
@@ -45,6 +46,7 @@ struct Replay {
     usable = false;
     complete = false;
     only_reads = true;
+    of_lone_read = false;
     healing = false;
     fleeing = false;
     answered = 0;

@@ -420,6 +420,7 @@ void ClientSession::on_ready(Relaying& relaying, TransactionStatus status) {
   }
   if (link_->replay.fleeing && link_->owed.empty()) {
     relaying.step.again = std::make_unique<Replay>(std::move(link_->replay));
+    relaying.step.again->of_lone_read = true;
     link_->replay.drop();
   }
   if (freshness_ != nullptr) {

@@ -9,6 +9,7 @@
 
 #include "proxy/net/transport.h"
 #include "proxy/pool/pool.h"
+#include "proxy/router/router.h"
 #include "proxy/session/client_session.h"
 #include "proxy/session/client_startup.h"
 #include "proxy/session/connection_state.h"
@@ -43,7 +44,9 @@ class ClientConnection final : private Transport::Handler {
 
   // What was kept back while a replica answered goes on, or is asked of the primary.
   void go_on();
-  // No link is to be had at the replica after all.
+  // It waits for the primary, which is lost, for what a replica could answer.
+  bool could_leave_primary();
+  // No link is to be had at the replica after all, or no longer wanted at the primary.
   void reroute();
 
   // ---- for a lone read at a replica (client_routing.cc) ----
@@ -144,6 +147,8 @@ class ClientConnection final : private Transport::Handler {
   void use_link(ServerLink& link);
   void wait_for_link();
   void began_to_wait();
+  Route choose();
+  Pool& enter_route(size_t node, size_t bytes);
   Pool& route(std::string_view in);
   Pool& waited_pool() { return routed_pool_ != nullptr ? *routed_pool_ : *pool_; }
   void leave_route();

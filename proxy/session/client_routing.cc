@@ -42,32 +42,49 @@ void ClientConnection::track_writes() {
                                                             pool_->shared().user->id, role));
 }
 
-// Where what stands in front of `in` is to be asked.
-Pool& ClientConnection::route(std::string_view in) {
-  const NodeSetRef& set = pool_->settings().nodes;
+// Of a read of session_->reading().
+Route ClientConnection::choose() {
+  const NodeSet& set = *pool_->settings().nodes;
   DatabaseScope& scope = session_->scope();
-  const LoneRead read = session_->lone_read(in);
-  Route route{0, read.reason};
-  if (read.reason == RouteReason::Replica) {
-    const cache::ReadNeeds needs = read_needs(set->freshness, session_->reading(), scope.tables.all(),
-                                              session_->freshness()->last_write());
-    PoolFilter filter(*worker_, *pool_);
-    route = choose_node(*set, needs, filter);
-    if (route.reason == RouteReason::FloorNotReached || route.reason == RouteReason::Fenced) {
-      scope.held_at.store(worker_->now().time_since_epoch().count(), std::memory_order_relaxed);
-    }
+  const cache::ReadNeeds needs = read_needs(set.freshness, session_->reading(), scope.tables.all(),
+                                            session_->freshness()->last_write());
+  PoolFilter filter(*worker_, *pool_);
+  const Route route = choose_node(set, needs, filter);
+  if (route.reason == RouteReason::FloorNotReached || route.reason == RouteReason::Fenced) {
+    scope.held_at.store(worker_->now().time_since_epoch().count(), std::memory_order_relaxed);
   }
-  scope.routes.add(route.reason);
-  if (route.node == 0 || set->routing != conf::Routing::On) {
-    return *pool_;
-  }
-  routed_ = set->nodes[route.node];
+  return route;
+}
+
+Pool& ClientConnection::enter_route(size_t node, size_t bytes) {
+  routed_ = pool_->settings().nodes->nodes[node];
   routed_->in_flight.fetch_add(1, std::memory_order_relaxed);
   routed_->reads.fetch_add(1, std::memory_order_relaxed);
-  routed_pool_ = &worker_->replica_pool(*pool_, route.node);
-  read_left_ = read.bytes;
-  read_fingerprint_ = read.fingerprint;
+  routed_pool_ = &worker_->replica_pool(*pool_, node);
+  read_left_ = bytes;
   return *routed_pool_;
+}
+
+// Where what stands in front of `in` is to be asked.
+Pool& ClientConnection::route(std::string_view in) {
+  const LoneRead read = session_->lone_read(in);
+  const Route route = read.reason == RouteReason::Replica ? choose() : Route{0, read.reason};
+  session_->scope().routes.add(route.reason);
+  if (route.node == 0 || pool_->settings().nodes->routing != conf::Routing::On) {
+    return *pool_;
+  }
+  read_fingerprint_ = read.fingerprint;
+  return enter_route(route.node, read.bytes);
+}
+
+bool ClientConnection::could_leave_primary() {
+  const bool waits = state_ == ConnectionState::Waits && routed_ == nullptr && session_ != nullptr;
+  if (!waits || session_->freshness() == nullptr || pool_->settings().nodes->routing != conf::Routing::On) {
+    return false;
+  }
+  const bool reads = again_ ? again_->of_lone_read
+                            : input_ && session_->lone_read(*input_).reason == RouteReason::Replica;
+  return reads && choose().node != 0;
 }
 
 void ClientConnection::leave_route() {
@@ -114,7 +131,14 @@ void ClientConnection::go_on() {
   }
   if (again_) {
     wait_since_ = worker_->now();
-    if (ServerLink* link = worker_->get_link(*pool_, *this)) {
+    Pool* from = pool_;
+    // Another replica may have it, if the primary is gone, too.
+    if (again_->of_lone_read && session_->scope().primary_lost.load(std::memory_order_relaxed)) {
+      if (const Route other = choose(); other.node != 0) {
+        from = &enter_route(other.node, 0);
+      }
+    }
+    if (ServerLink* link = worker_->get_link(*from, *this)) {
       link_granted(*link);
     } else {
       began_to_wait();

@@ -321,7 +321,9 @@ ClientSession::Outcome ClientSession::on_describe(const Message& message, Outbox
     if (target->kind == 'S' && target->name.empty()) {
       hide_unnamed(to_server);
     }
-    link_->replay.drop();
+    if (target->kind == 'S') {
+      link_->replay.drop();  // a portal is described as it is bound
+    }
     forward(message, owed, to_server);
     return Outcome::Taken;
   }

@@ -31,6 +31,7 @@ LinkLoss ClientSession::lose_link(const Error& why, Outbox& to_client) {
   const bool again = link.replay.healing || (link.replay.usable && link.replay.only_reads);
   if (again && link.replay.complete && !state_lost && link.status == TransactionStatus::Idle) {
     loss.again = std::move(link.replay);
+    loss.again->of_lone_read = for_lone_read_;
     link.replay.drop();
   } else if (cut || state_lost) {
     // Half a message cannot be taken back, and session state cannot be had again: the session ends with its

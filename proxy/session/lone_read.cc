@@ -17,6 +17,12 @@ constexpr size_t kMostParses = 8;
 // Messages in front of an answer's first row are waited for up to this length.
 constexpr uint32_t kMostHeldError = 64U << 10;
 
+// By a timeout or its own client, not by the server's replay.
+bool was_asked_for(const ErrorFields& fields) {
+  return fields.sqlstate == sqlstate::kQueryCanceled &&
+         fields.message.find("conflict with recovery") == std::string_view::npos;
+}
+
 LoneRead not_lone(RouteReason reason) { return {.bytes = 0, .reason = reason}; }
 
 }  // namespace
@@ -176,7 +182,7 @@ bool ClientSession::foresee(std::string_view in) {
         if (ours == 0 && is_whole) {
           const std::string_view body = in.substr(kFrameHeaderBytes, frame.body_bytes());
           const bool readable = !body.empty() && body.back() == '\0';
-          if (readable && decode_error_fields(body).sqlstate != sqlstate::kQueryCanceled) {
+          if (readable && !was_asked_for(decode_error_fields(body))) {
             flee();
           }
         }
@@ -213,9 +219,7 @@ bool ClientSession::foresee(std::string_view in) {
 // Whatever a replica says against a read, the primary is to say: it may lack a function, have a conflict with
 // its replay, be read-only, or go down. But not what its own client or a timeout has asked for.
 bool ClientSession::flee_error(const ErrorFields& fields) {
-  const bool is_conflict = fields.message.find("conflict with recovery") != std::string_view::npos;
-  const bool is_cancelled = fields.sqlstate == sqlstate::kQueryCanceled && !is_conflict;
-  if (!link_->replay.fleeing && (is_cancelled || !flee())) {
+  if (!link_->replay.fleeing && (was_asked_for(fields) || !flee())) {
     return false;
   }
   if (fields.sqlstate == sqlstate::kReadOnlySqlTransaction) {

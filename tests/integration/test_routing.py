@@ -174,7 +174,7 @@ def test_more_than_nine_reads_in_ten_go_to_replicas_and_all_are_fresh(routed):
         thread.start()
     for thread in threads:
         thread.join()
-    assert not problems
+    assert not problems, proxy.log()
     on_replicas = sum(_reads(proxy).values()) - before
     assert on_replicas > 0.9 * reads, (on_replicas, reads, _routes(proxy))
 
@@ -201,7 +201,7 @@ def test_a_replica_killed_under_load_fails_no_read(routed):
     cluster.replicas[0].process.kill()
     for thread in threads:
         thread.join()
-    assert not problems
+    assert not problems, proxy.log()
 
 
 def test_a_read_that_conflicts_with_replay_is_asked_of_the_primary_unseen(routed):
