@@ -11,7 +11,7 @@ TEST(CatalogWatch, ADatabaseWithReplicasToReadNeedsItsCatalog) {
   EXPECT_FALSE(needs_catalog(config, database));
   database.replicas.emplace_back();
   EXPECT_TRUE(needs_catalog(config, database));
-  database.routing = false;
+  database.routing = conf::Routing::Off;
   EXPECT_FALSE(needs_catalog(config, database));
 }
 
