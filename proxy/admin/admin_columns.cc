@@ -126,11 +126,11 @@ const AdminColumns kOfTopic[] = {
                 {"avg_client_parse_count", "avg_server_parse_count", "avg_bind_count"}),  // StatsAverages
     kDatabase + kStatsPlain +
         of_type(kNumeric, {"client_parse_count", "server_parse_count", "bind_count"}),  // StatsTotals
-    of_type(kText, {"database", "table"}) +
-        of_type(kInt8, {"oid", "epoch", "fences", "last_write"}) + of_type(kText, {"floor"}),  // Tables
-    {{"name", kText}, {"value", kNumeric}},                                             // Totals
-    kUsers,                                                                             // Users
-    of_type(kText, {"version"}),                                                        // Version
+    of_type(kText, {"database", "table"}) + of_type(kInt8, {"oid", "epoch", "fences", "last_write"}) +
+        of_type(kText, {"floor"}),           // Tables
+    {{"name", kText}, {"value", kNumeric}},  // Totals
+    kUsers,                                  // Users
+    of_type(kText, {"version"}),             // Version
 };
 static_assert(std::size(kOfTopic) == static_cast<size_t>(ShowTopic::Version) + 1);
 

@@ -103,8 +103,8 @@ void NodeSource::told(const PqRows& rows) {
   finding_.in_recovery = row[0] == "t";
   position_ = row[1] ? parse_lsn(*row[1]).value_or(Lsn()) : Lsn();
   if (finding_.in_recovery) {
-    finding_.timeline = std::max(row[3] ? number_of<uint32_t>(*row[3]) : 0U,
-                                 row[4] ? number_of<uint32_t>(*row[4]) : 0U);
+    finding_.timeline =
+        std::max(row[3] ? number_of<uint32_t>(*row[3]) : 0U, row[4] ? number_of<uint32_t>(*row[4]) : 0U);
   } else {
     finding_.timeline = row[2] ? number_of<uint32_t>(std::string_view(*row[2]).substr(0, 8), 16) : 0U;
   }
@@ -121,44 +121,43 @@ void NodeSource::told(const PqRows& rows) {
 
 void NodeSource::query_paths() {
   paths_at_ = loop_->now() + kPathsPause;
-  connection_.query(
-      {.sql = kPathsQuestion, .parameters = {}, .most_rows = kMostPaths}, kAnswerDeadline,
-      [this](const Result<PqRows>& result) {
-        if (!result.ok()) {
-          failed(result.error().message);
-          return;
-        }
-        DefaultPaths paths;
-        WalLayout layout;
-        for (const PqRow& row : result->rows) {
-          if (row.size() != 4 || !row[0] || !row[1] || !row[2] || !row[3]) {
-            continue;
-          }
-          const std::string& name = *row[1];
-          if (*row[0] == "s") {
-            if (name == "wal_block_size") {
-              layout.page_bytes = number_of<uint64_t>(*row[2]);
-            } else if (name == "wal_segment_size") {
-              layout.segment_bytes = number_of<uint64_t>(*row[2]);
-            } else if (is_of_server(*row[3]) && !paths.of_server) {
-              paths.of_server = *row[2];
-            }
-            continue;
-          }
-          const std::string path = row[2]->substr(kPathSetting.size());
-          const bool here = *row[0] == "d";
-          if (!name.empty()) {
-            (here ? paths.of_role_in_database : paths.of_role)[name] = path;
-          } else if (here) {
-            paths.of_database = path;
-          } else {
-            paths.of_server = path;  // ALTER ROLE ALL
-          }
-        }
-        board_->set_wal_layout(layout);
-        paths_ = std::move(paths);
-        done();
-      });
+  connection_.query({.sql = kPathsQuestion, .parameters = {}, .most_rows = kMostPaths}, kAnswerDeadline,
+                    [this](const Result<PqRows>& result) {
+                      if (!result.ok()) {
+                        failed(result.error().message);
+                        return;
+                      }
+                      DefaultPaths paths;
+                      WalLayout layout;
+                      for (const PqRow& row : result->rows) {
+                        if (row.size() != 4 || !row[0] || !row[1] || !row[2] || !row[3]) {
+                          continue;
+                        }
+                        const std::string& name = *row[1];
+                        if (*row[0] == "s") {
+                          if (name == "wal_block_size") {
+                            layout.page_bytes = number_of<uint64_t>(*row[2]);
+                          } else if (name == "wal_segment_size") {
+                            layout.segment_bytes = number_of<uint64_t>(*row[2]);
+                          } else if (is_of_server(*row[3]) && !paths.of_server) {
+                            paths.of_server = *row[2];
+                          }
+                          continue;
+                        }
+                        const std::string path = row[2]->substr(kPathSetting.size());
+                        const bool here = *row[0] == "d";
+                        if (!name.empty()) {
+                          (here ? paths.of_role_in_database : paths.of_role)[name] = path;
+                        } else if (here) {
+                          paths.of_database = path;
+                        } else {
+                          paths.of_server = path;  // ALTER ROLE ALL
+                        }
+                      }
+                      board_->set_wal_layout(layout);
+                      paths_ = std::move(paths);
+                      done();
+                    });
 }
 
 void NodeSource::failed(const std::string& why) {

@@ -22,8 +22,8 @@ class NodeSource {
  public:
   using Answered = std::function<void(NodeSource&)>;
 
-  NodeSource(EventLoop& loop, OwnLogin login, std::shared_ptr<NodeRuntime> node,
-             cache::FreshnessBoard& board, Answered answered);
+  NodeSource(EventLoop& loop, OwnLogin login, std::shared_ptr<NodeRuntime> node, cache::FreshnessBoard& board,
+             Answered answered);
   NodeSource(const NodeSource&) = delete;
   NodeSource& operator=(const NodeSource&) = delete;
 

@@ -85,8 +85,7 @@ void NodeWatch::watch(Watched& watched) {
                         [&](const auto& node) { return node.get() == entry.first; });
   });
   for (const auto& node : set->nodes) {
-    std::optional<OwnLogin> login =
-        monitor_login_at(*config_, watched.database->name, node->address, true);
+    std::optional<OwnLogin> login = monitor_login_at(*config_, watched.database->name, node->address, true);
     if (!login) {
       log_limited("node login", "servers of database \"{}\": nobody to log in as; set monitor_user",
                   printable(watched.database->name));
@@ -180,7 +179,8 @@ void NodeWatch::note_roles(Watched& watched) {
     const NodeRole before = node.role.exchange(found.roles[i]);
     came_back = came_back || (before != found.roles[i] && found.roles[i] == NodeRole::Primary);
     if (found.roles[i] == NodeRole::SecondPrimary) {
-      conflict += (conflict.empty() ? "" : ", ") + node.address.host + ":" + std::to_string(node.address.port);
+      conflict +=
+          (conflict.empty() ? "" : ", ") + node.address.host + ":" + std::to_string(node.address.port);
     }
   }
   if (conflict != watched.conflict) {
@@ -222,8 +222,8 @@ void NodeWatch::note_primary(Watched& watched, NodeSource& source) {
     note_paths(watched, *source.paths());
   }
   const uint64_t lsn = source.position().value;
-  if (watched.marks.empty() || (lsn > watched.marks.back().lsn &&
-                                loop_->now() - watched.marks.back().at >= kTick)) {
+  if (watched.marks.empty() ||
+      (lsn > watched.marks.back().lsn && loop_->now() - watched.marks.back().at >= kTick)) {
     watched.marks.push_back({loop_->now(), lsn});
     if (watched.marks.size() > kMostMarks) {
       watched.marks.pop_front();
@@ -275,9 +275,8 @@ void NodeWatch::note_paths(Watched& watched, const DefaultPaths& found) {
   const conf::Database* entry = config_->database(watched.database->name);
   const auto options = entry != nullptr ? parse_startup_options(watched.set->primary().address.options)
                                         : std::optional<StartupSettings>();
-  const bool unclear =
-      entry == nullptr || names_search_path(entry->connect_query) ||
-      (!options && names_search_path(watched.set->primary().address.options));
+  const bool unclear = entry == nullptr || names_search_path(entry->connect_query) ||
+                       (!options && names_search_path(watched.set->primary().address.options));
   const std::string* given = options ? find_startup(*options, "search_path") : nullptr;
   if (given != nullptr) {
     paths = {.of_server = *given};

@@ -1,6 +1,6 @@
 // Watches the servers of databases that have replicas: what each is, how far its log has come, who is the
-// primary. Tells the FreshnessBoard positions, NodeRuntimes what was found, and the WorkerGroup when writes go
-// elsewhere. For the control loop's thread.
+// primary. Tells the FreshnessBoard positions, NodeRuntimes what was found, and the WorkerGroup when writes
+// go elsewhere. For the control loop's thread.
 //
 // At rest each server is asked kRest apart. While a write has no position, or a replica lacks it, and reads
 // wait for that, they are asked kHurry apart: the primary first, and the replicas when it has answered.
@@ -69,7 +69,7 @@ class NodeWatch {
   TimePoint look_at_{};
   std::function<void()> on_tick_;
   std::function<void()> on_hurry_;
-  UvHandle<uv_timer_t> tick_;    // while there are any
+  UvHandle<uv_timer_t> tick_;   // while there are any
   UvHandle<uv_timer_t> hurry_;  // while some are in a hurry
 };
 

@@ -32,9 +32,9 @@ struct Replay {
   bool complete = false;  // its Sync or Query has been sent
   bool only_reads = true;
   bool of_lone_read = false;  // a replica may answer it
-  bool healing = false;  // an error was kept from the client; sent again when the server is ready
-  bool fleeing = false;  // a replica's answer is kept from the client; the primary is to be asked
-  size_t answered = 0;   // parts whose answer has come
+  bool healing = false;       // an error was kept from the client; sent again when the server is ready
+  bool fleeing = false;       // a replica's answer is kept from the client; the primary is to be asked
+  size_t answered = 0;        // parts whose answer has come
   std::string bytes;
   std::vector<Part> parts;
 

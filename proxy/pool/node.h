@@ -42,8 +42,8 @@ struct NodeRuntime {
   std::atomic<int64_t> lag_bytes{-1};  // behind the primary; -1: not known
   std::atomic<int64_t> lag_us{-1};     // since when it has not seen the primary's newest
 
-  std::atomic<int> in_flight{0};    // reads that were sent there, or wait for a link
-  std::atomic<uint64_t> reads{0};   // sent there
+  std::atomic<int> in_flight{0};     // reads that were sent there, or wait for a link
+  std::atomic<uint64_t> reads{0};    // sent there
   std::atomic<uint64_t> retried{0};  // of those, run again on the primary, unseen
 };
 

@@ -17,7 +17,7 @@ namespace sportello::proxy {
 struct PoolSettings {
   using Milliseconds = std::chrono::milliseconds;
 
-  std::shared_ptr<NodeHealth> node;  // of `address`; nullptr: not watched
+  std::shared_ptr<NodeHealth> node;     // of `address`; nullptr: not watched
   NodeSetRef nodes;                     // of its database, if it has replicas that may be read
   std::shared_ptr<NodeRuntime> server;  // of those, the one that this pool is at
   conf::PoolMode mode = conf::PoolMode::Transaction;

@@ -12,11 +12,14 @@ constexpr std::array<std::string_view, 2> kNotOnStandbys = {"default_transaction
                                                             "default_transaction_deferrable"};
 
 RouteReason names_route(const cache::ResolvedFacts& facts) {
-  if (!facts.known || facts.reads_unknown) {
+  if (!facts.known) {
     return RouteReason::NamesUnknown;
   }
   if (facts.writes_unknown || !facts.writes.empty() || facts.volatile_functions) {
     return RouteReason::MayWrite;
+  }
+  if (facts.reads_unknown) {
+    return RouteReason::NamesUnknown;
   }
   return facts.temporary || facts.unlogged || facts.foreign || facts.catalog ? RouteReason::NotOnReplicas
                                                                              : RouteReason::Replica;
@@ -47,8 +50,8 @@ const cache::CatalogRef& DatabaseNames::catalog() {
     last_epoch_ = epoch;
     return current;
   }
-  const bool keeps = last_ != nullptr && last_epoch_ == epoch &&
-                     scope_->primary_lost.load(std::memory_order_relaxed);
+  const bool keeps =
+      last_ != nullptr && last_epoch_ == epoch && scope_->primary_lost.load(std::memory_order_relaxed);
   return keeps ? last_ : current;
 }
 
@@ -88,8 +91,8 @@ bool DatabaseNames::make(Meaning& meaning, const sql::FactsPtr& facts, const Set
   } else if (paths_ != nullptr) {
     setting = paths_->of(*owner.role);
   }
-  const auto path =
-      setting ? cache::effective_search_path(*setting, *owner.role) : std::optional<std::vector<std::string>>();
+  const auto path = setting ? cache::effective_search_path(*setting, *owner.role)
+                            : std::optional<std::vector<std::string>>();
   if (!path) {
     return false;
   }

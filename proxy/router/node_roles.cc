@@ -21,9 +21,9 @@ NodeRoles decide_roles(std::span<const NodeFinding> findings, uint32_t newest_ti
     const NodeFinding& finding = findings[i];
     NodeRole role = NodeRole::Unknown;
     if (finding.answered) {
-      role = finding.in_recovery          ? NodeRole::Replica
+      role = finding.in_recovery         ? NodeRole::Replica
              : any && i == found.primary ? NodeRole::Primary
-                                          : NodeRole::SecondPrimary;
+                                         : NodeRole::SecondPrimary;
     }
     found.roles.push_back(role);
   }

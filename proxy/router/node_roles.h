@@ -1,7 +1,7 @@
 // Which of a database's servers is its primary, from what each says of itself. Of several that take writes
 // the highest timeline wins: the others were left behind by a promotion, or were never ours. A primary that
-// does not answer stays the primary until another one has a newer timeline, so that an old one that comes back
-// is never written to by mistake. No I/O.
+// does not answer stays the primary until another one has a newer timeline, so that an old one that comes
+// back is never written to by mistake. No I/O.
 #pragma once
 
 #include <cstddef>

@@ -55,8 +55,8 @@ Route choose_node(const NodeSet& set, const cache::ReadNeeds& needs, NodeFilter&
     if (!in_service(node) || !filter.may_use(i)) {
       continue;
     }
-    const bool reached = set.freshness == conf::Freshness::Bounded ? within_lag(set, node)
-                                                                    : node.position->may_answer(needs);
+    const bool reached =
+        set.freshness == conf::Freshness::Bounded ? within_lag(set, node) : node.position->may_answer(needs);
     if (!reached) {
       if (best.node == 0) {
         best.reason = RouteReason::FloorNotReached;

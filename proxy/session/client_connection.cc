@@ -213,7 +213,8 @@ void ClientConnection::relay(std::string_view view) {
     return;
   }
   keep_rest(view.substr(taken));
-  if ((state_ == ConnectionState::Waits || routed_ != nullptr) && input_ && input_->size() > kMaxWaitingInput) {
+  if ((state_ == ConnectionState::Waits || routed_ != nullptr) && input_ &&
+      input_->size() > kMaxWaitingInput) {
     transport_.pause();
   }
   if (link_ != nullptr && taken > 0) {

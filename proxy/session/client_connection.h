@@ -51,7 +51,8 @@ class ClientConnection final : private Transport::Handler {
 
   // ---- for a lone read at a replica (client_routing.cc) ----
   bool is_routed() const { return routed_ != nullptr; }
-  // The answer's last bytes are in `view`, and a table that it has read is being written (cache/README.md, F7).
+  // The answer's last bytes are in `view`, and a table that it has read is being written (cache/README.md,
+  // F7).
   bool holds_back(std::string_view view);
   void ask_primary(std::unique_ptr<Replay> replay) { again_ = std::move(replay); }
 
@@ -174,9 +175,9 @@ class ClientConnection final : private Transport::Handler {
   // While a lone read waits for a replica's link, or is there:
   Pool* routed_pool_ = nullptr;
   std::shared_ptr<NodeRuntime> routed_;
-  size_t read_left_ = 0;          // bytes of it that were not sent yet
+  size_t read_left_ = 0;  // bytes of it that were not sent yet
   uint64_t read_fingerprint_ = 0;
-  TimePoint held_back_at_{};      // since when its answer is held back
+  TimePoint held_back_at_{};  // since when its answer is held back
   ServerLink* link_ = nullptr;
   std::unique_ptr<Replay> again_;       // to be run again when the link comes
   std::unique_ptr<std::string> input_;  // what has come and cannot be taken yet

@@ -46,8 +46,8 @@ void ClientConnection::track_writes() {
 Route ClientConnection::choose() {
   const NodeSet& set = *pool_->settings().nodes;
   DatabaseScope& scope = session_->scope();
-  const cache::ReadNeeds needs = read_needs(set.freshness, session_->reading(), scope.tables.all(),
-                                            session_->freshness()->last_write());
+  const cache::ReadNeeds needs =
+      read_needs(set.freshness, session_->reading(), scope.tables.all(), session_->freshness()->last_write());
   PoolFilter filter(*worker_, *pool_);
   const Route route = choose_node(set, needs, filter);
   if (route.reason == RouteReason::FloorNotReached || route.reason == RouteReason::Fenced) {
@@ -82,8 +82,8 @@ bool ClientConnection::could_leave_primary() {
   if (!waits || session_->freshness() == nullptr || pool_->settings().nodes->routing != conf::Routing::On) {
     return false;
   }
-  const bool reads = again_ ? again_->of_lone_read
-                            : input_ && session_->lone_read(*input_).reason == RouteReason::Replica;
+  const bool reads =
+      again_ ? again_->of_lone_read : input_ && session_->lone_read(*input_).reason == RouteReason::Replica;
   return reads && choose().node != 0;
 }
 

@@ -299,11 +299,11 @@ class ClientSession {
   bool ends_failed_block_ = false;     // the statement bound in a failed block is ROLLBACK or COMMIT
   bool failed_block_ = false;          // the link died inside a transaction: 25P02 until the client ends it
   std::unique_ptr<Error> failed_why_;  // told once, by the first statement after that
-  std::unique_ptr<SessionFreshness> freshness_;  // where there are replicas
+  std::unique_ptr<SessionFreshness> freshness_;    // where there are replicas
   std::vector<const cache::TableState*> reading_;  // of the lone read that was found last
-  bool for_lone_read_ = false;   // the link is a replica's
+  bool for_lone_read_ = false;                     // the link is a replica's
   bool fled_read_only_ = false;
-  bool blurred_ = false;         // names may mean something else until the next rest
+  bool blurred_ = false;        // names may mean something else until the next rest
   bool skips_to_sync_ = false;  // without a link: an error was sent, the rest of the batch is passed over
 };
 

@@ -96,7 +96,8 @@ LoneRead ClientSession::lone_batch(std::string_view in) {
           return not_lone(RouteReason::NotALoneRead);
         }
         parsed[parses++] = {parse->name, facts_of(parse->query)};
-        if (const RouteReason reason = text_route(*parsed[parses - 1].facts); reason != RouteReason::Replica) {
+        if (const RouteReason reason = text_route(*parsed[parses - 1].facts);
+            reason != RouteReason::Replica) {
           return not_lone(reason);
         }
         break;

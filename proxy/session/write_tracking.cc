@@ -61,8 +61,8 @@ void ClientSession::note_write(const sql::FactsPtr& facts_owner) {
   const bool was_in_block = surely_in_block();
   const bool ends_block = facts.has(sql::Effect::TransactionControl) || facts.kind == StatementKind::Commit ||
                           facts.kind == StatementKind::Rollback;
-  const bool plainly_reads = facts.reads_only && facts.only_known_functions && !facts.writes_unknown &&
-                             facts.writes.empty();
+  const bool plainly_reads =
+      facts.reads_only && facts.only_known_functions && !facts.writes_unknown && facts.writes.empty();
   if (!plainly_reads && !touches_nothing(facts)) {
     const bool certain = pins_ == 0 && !leaves_doubt_ && !blurred_ && !keeps_link_;
     const Meaning* meaning = certain ? freshness_->meaning_of(facts_owner, *settings_) : nullptr;

@@ -1,0 +1,213 @@
+// Looking ahead for what a replica may answer, the way back from a replica, and what writes keep others from.
+#include "proxy/router/router.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/unit/cache/catalog_fixture.h"
+#include "tests/unit/proxy/support/memory_link.h"
+#include "tests/unit/proxy/support/messages.h"
+
+namespace sportello::proxy {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+const std::string kReady = server::ready();
+const std::string kSet = server::parse_complete() + server::bind_complete();
+
+struct LoneReads : ::testing::Test {
+  std::shared_ptr<DatabaseScope> scope = std::make_shared<DatabaseScope>();
+  std::shared_ptr<DatabaseNames> names = std::make_shared<DatabaseNames>(scope);
+  Limbo limbo;
+  MemoryWorker worker;
+  LinkState replica = memory_link();
+  LinkState primary = memory_link();
+  ClientSession session{worker.context, *scope, 1};
+  Outbox to_server;
+  Outbox to_client;
+  cache::Oid t = 0;
+
+  LoneReads() {
+    static uint64_t ids = 50'000;
+    scope->id = ++ids;
+    worker.context.limbo = &limbo;
+    cache::CatalogFixture world;
+    t = world.relation("public.t");
+    world.relation("public.hot", 'r', 'u');
+    world.function("public.anything", 'v');
+    world.function("public.pure", 'i');
+    scope->catalog.publish(world.build(), 0);
+    scope->paths.publish(std::make_shared<DefaultPaths>(DefaultPaths{.of_server = "public"}));
+    session.begin(intern_settings(plain_settings()));
+    session.track_writes(std::make_unique<SessionFreshness>(names, 1, "alice"));
+  }
+
+  RouteReason reason(std::string_view bytes) { return session.lone_read(bytes).reason; }
+  size_t length(std::string_view bytes) {
+    const LoneRead read = session.lone_read(bytes);
+    return read.reason == RouteReason::Replica ? read.bytes : 0;
+  }
+  std::string drain(Outbox& box) {
+    std::string all;
+    box.seal();
+    for (const Outbox::Piece& piece : box.pieces()) {
+      all.append(box.view(piece));
+    }
+    box.clear();
+    return all;
+  }
+  void send(std::string_view bytes) { session.on_client_bytes(bytes, to_server, to_client); }
+  ServerStep answer(const std::string& bytes) { return session.on_server_bytes(bytes, to_server, to_client); }
+  cache::ReadNeeds needs() {
+    const std::vector<const cache::TableState*> reads = {&scope->tables.of(t)};
+    return cache::needs_of(reads, scope->tables.all(), session.freshness()->last_write());
+  }
+};
+
+TEST_F(LoneReads, AQueryIsTakenWithoutWhatFollows) {
+  const std::string read = client::query("SELECT * FROM t");
+  EXPECT_EQ(length(read), read.size());
+  EXPECT_THAT(session.reading(), ElementsAre(&scope->tables.of(t)));
+  EXPECT_EQ(length(read + client::query("DELETE FROM t")), read.size());
+  EXPECT_EQ(length(client::query("DELETE FROM t") + read), 0U);
+}
+
+TEST_F(LoneReads, ABatchIsTakenUpToItsSync) {
+  const std::string batch = client::parse("", "SELECT * FROM t") + client::bind("", "") +
+                            client::describe('P', "") + client::execute() + client::sync();
+  EXPECT_EQ(length(batch), batch.size());
+  const std::string write =
+      client::parse("", "DELETE FROM t") + client::bind("", "") + client::execute() + client::sync();
+  EXPECT_EQ(length(batch + write), batch.size());
+  for (size_t cut = 0; cut < batch.size(); cut++) {
+    EXPECT_EQ(length(std::string_view(batch).substr(0, cut)), 0U) << cut;
+  }
+}
+
+TEST_F(LoneReads, AWriteAnywhereInTheBatchKeepsItFromReplicas) {
+  const std::string read = client::parse("", "SELECT * FROM t") + client::bind("", "") + client::execute();
+  const std::string write = client::parse("", "DELETE FROM t") + client::bind("", "") + client::execute();
+  EXPECT_EQ(length(read + write + client::sync()), 0U);
+  EXPECT_EQ(length(write + read + client::sync()), 0U);
+  EXPECT_EQ(length(read + client::query("SELECT 1") + client::sync()), 0U);
+  EXPECT_EQ(length(client::bind("", "nobody") + client::execute() + client::sync()), 0U);
+  EXPECT_EQ(length(client::parse("a", "SELECT 1") + client::sync()), 0U);
+}
+
+TEST_F(LoneReads, TheReasonIsTold) {
+  EXPECT_EQ(reason(client::query("SELECT 1; SELECT 2")), RouteReason::NotARead);
+  EXPECT_EQ(reason(client::query("SELECT * FROM t FOR SHARE")), RouteReason::NotARead);
+  EXPECT_EQ(reason(client::query("SELECT pg_advisory_lock(1)")), RouteReason::NotARead);
+  EXPECT_EQ(reason(client::query("BEGIN")), RouteReason::NotARead);
+  EXPECT_EQ(reason(client::query("SELECT anything()")), RouteReason::MayWrite);
+  EXPECT_EQ(reason(client::query("SELECT pure()")), RouteReason::Replica);
+  EXPECT_EQ(reason(client::query("SELECT * FROM nowhere")), RouteReason::NamesUnknown);
+  EXPECT_EQ(reason(client::query("SELECT * FROM hot")), RouteReason::NotOnReplicas);
+  EXPECT_EQ(reason(client::query("SELECT 1 /* sportello: primary */")), RouteReason::HintPrimary);
+  scope->ddl_epoch.fetch_add(1);
+  EXPECT_EQ(reason(client::query("SELECT * FROM t")), RouteReason::NamesUnknown);
+}
+
+TEST_F(LoneReads, AnErrorOfTheReplicaIsAskedOfThePrimary) {
+  const std::string read = client::query("SELECT * FROM t");
+  ASSERT_EQ(length(read), read.size());
+  session.take_link(replica, to_server, true);
+  send(read);
+  drain(to_server);
+  EXPECT_EQ(answer(server::row_description()).taken, 0U);  // waits for what comes
+  ServerStep step = answer(server::row_description() +
+                           server::error("25006", "cannot execute in a read-only transaction") + kReady);
+  EXPECT_TRUE(step.free);
+  ASSERT_NE(step.again, nullptr);
+  EXPECT_THAT(drain(to_client), IsEmpty());
+  EXPECT_TRUE(session.take_fled_read_only());
+  session.leave_link();
+  session.take_link(primary, to_server);
+  session.run_again(std::move(*step.again), to_server);
+  EXPECT_EQ(drain(to_server), read);
+  EXPECT_TRUE(answer(server::selected("1")).free);
+  EXPECT_EQ(drain(to_client), server::selected("1"));
+}
+
+TEST_F(LoneReads, ABatchThatFledKeepsItsNames) {
+  const std::string batch =
+      client::parse("s", "SELECT * FROM t") + client::bind("", "s") + client::execute() + client::sync();
+  ASSERT_EQ(length(batch), batch.size());
+  session.take_link(replica, to_server, true);
+  send(batch);
+  drain(to_server);
+  ASSERT_TRUE(session.flee());  // a table of it is being written
+  ServerStep step = answer(kSet + server::row("1") + server::complete("SELECT 1") + kReady);
+  ASSERT_NE(step.again, nullptr);
+  EXPECT_THAT(drain(to_client), IsEmpty());
+  session.leave_link();
+  session.take_link(primary, to_server);
+  session.run_again(std::move(*step.again), to_server);
+  drain(to_server);
+  const std::string good = kSet + server::row("2") + server::complete("SELECT 1") + kReady;
+  EXPECT_TRUE(answer(good).free);
+  EXPECT_EQ(drain(to_client), good);
+  EXPECT_EQ(session.prepared_statements(), 1U);
+}
+
+TEST_F(LoneReads, WhatTheClientCancelledIsItsOwn) {
+  const std::string read = client::query("SELECT * FROM t");
+  length(read);
+  session.take_link(replica, to_server, true);
+  send(read);
+  EXPECT_EQ(answer(server::error("57014", "canceling statement due to user request") + kReady).again,
+            nullptr);
+  EXPECT_FALSE(drain(to_client).empty());
+}
+
+TEST_F(LoneReads, AWriteIsFencedUntilItIsAnsweredAndIsTheSessionsFloor) {
+  const uint64_t before = needs().last_write;
+  session.take_link(primary, to_server);
+  send(client::query("UPDATE t SET a = 1"));
+  EXPECT_TRUE(needs().fenced);
+  answer(server::complete("UPDATE 1") + kReady);
+  EXPECT_FALSE(needs().fenced);
+  EXPECT_GT(needs().last_write, before);
+  EXPECT_EQ(session.freshness()->last_write(), scope->board.sequence());
+  EXPECT_EQ(scope->tables.all().fences.load(), 0U);
+}
+
+TEST_F(LoneReads, ATransactionIsFencedFromItsCommitOn) {
+  session.take_link(primary, to_server);
+  send(client::query("BEGIN"));
+  answer(server::complete("BEGIN") + server::ready('T'));
+  send(client::query("UPDATE t SET a = 1"));
+  EXPECT_FALSE(needs().fenced);
+  answer(server::complete("UPDATE 1") + server::ready('T'));
+  send(client::query("COMMIT"));
+  EXPECT_TRUE(needs().fenced);
+  answer(server::complete("COMMIT") + kReady);
+  EXPECT_FALSE(needs().fenced);
+  EXPECT_EQ(scope->tables.of(t).last_write.load(), scope->board.sequence());
+}
+
+TEST_F(LoneReads, AWriteThatNobodyUnderstandsIsOneToEveryTable) {
+  session.take_link(primary, to_server);
+  send(client::query("SELECT anything()"));
+  EXPECT_EQ(scope->tables.all().fences.load(), 1U);
+  answer(server::selected("1"));
+  EXPECT_EQ(scope->tables.all().fences.load(), 0U);
+}
+
+TEST_F(LoneReads, ALostCommitKeepsItsFence) {  // cache/README.md, F8
+  session.take_link(primary, to_server);
+  send(client::query("UPDATE t SET a = 1"));
+  session.lose_link({"08006", "gone"}, to_client);
+  EXPECT_TRUE(needs().fenced);
+  EXPECT_EQ(session.freshness()->last_write(), scope->board.sequence());
+  const TimePoint now = Clock::now();
+  limbo.tick(now);
+  EXPECT_TRUE(needs().fenced);
+  limbo.tick(now + Limbo::kKept);
+  EXPECT_FALSE(needs().fenced);
+}
+
+}  // namespace
+}  // namespace sportello::proxy
