@@ -247,7 +247,7 @@ void Worker::replication_link_failed(ServerLink& link, const Error& error) {
   const bool was_ready = link.was_ready;
   PoolRuntime& shared = link.pool().shared();
   if (!was_ready) {
-    count(shared.stats.link_failures);
+    count(link.pool().stats().link_failures);
     log_limited("link", "login to server for replication failed: database \"{}\", user \"{}\": {}",
                 shared.database->name, shared.user->name, error.message);
     if (is_unavailable(error)) {
@@ -312,7 +312,7 @@ void Worker::link_ready(ServerLink& link) {
   link.was_ready = true;
   shared.connecting.fetch_sub(1);
   shared.retry_at.store(0);
-  count(shared.stats.links_opened);
+  count(link.pool().stats().links_opened);
   {
     auto welcome = std::make_shared<Welcome>();
     welcome->parameters = link.parameters();
@@ -488,7 +488,7 @@ void Worker::link_failed(ServerLink& link, Error error) {
     client->link_lost(error);
   }
   if (was_opening) {
-    count(shared.stats.link_failures);
+    count(link.pool().stats().link_failures);
     const bool unavailable = is_unavailable(error);
     const auto retry = unavailable ? kRetryLeast + std::chrono::milliseconds(rand() % kRetrySpreadMs)
                                    : link.pool().settings().server_login_retry;

@@ -49,8 +49,15 @@ struct Token {
     return kind == TokenKind::String || kind == TokenKind::DollarString || kind == TokenKind::Number ||
            kind == TokenKind::Parameter;
   }
-  // An unquoted word equal to `lower_case`, whatever its case.
-  bool is_word(std::string_view lower_case) const;
+  // An unquoted word equal to `lower_case` (letters alone), whatever its case.
+  bool is_word(std::string_view lower_case) const {
+    if (kind != TokenKind::Word || text.size() != lower_case.size()) return false;
+    for (size_t i = 0; i < lower_case.size(); ++i) {
+      // No byte but the two cases of a letter becomes that letter by this bit.
+      if ((text[i] | 0x20) != lower_case[i]) return false;
+    }
+    return true;
+  }
 };
 
 class Lexer {

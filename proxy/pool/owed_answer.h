@@ -56,9 +56,9 @@ inline constexpr uint16_t kRestoresAll = 0x7fff;
 
 // What hangs on a statement beside its answer.
 struct Consequences {
-  uint8_t effects = 0;   // of OwedEffect
+  uint8_t effects = 0;    // of OwedEffect
   uint16_t restores = 0;  // settings, as above
-  uint64_t pins = 0;     // what it may leave on the link
+  uint64_t pins = 0;      // what it may leave on the link
   // A SET of one parameter outside a transaction: from its success on, the session carries it from link to
   // link.
   std::shared_ptr<const sql::StatementFacts> follows = {};

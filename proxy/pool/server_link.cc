@@ -184,7 +184,7 @@ bool ServerLink::read_more(std::string_view* view) {
     case Transport::ReadStatus::Data:
       break;
   }
-  count(pool_->shared().stats.server_bytes, read.bytes);
+  count(pool_->stats().server_bytes, read.bytes);
   last_heard_ = worker_->now();
   if (input_.empty()) {
     *view = {buffer.data(), read.bytes};
