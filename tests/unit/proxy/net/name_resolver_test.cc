@@ -7,21 +7,29 @@
 namespace sportello::proxy {
 namespace {
 
-// A resolver in the test's hands: "hangs" hangs until released, any other name has one address.
-struct NameResolverTest : testing::Test {
-  ~NameResolverTest() override {
-    tickets.clear();
-    release.set_value();
-  }
-
+// What the resolver's threads ask, and may ask still when their test is over: "hangs" hangs until released,
+// any other name has one address.
+struct Names {
   NameAnswer look_up(const std::string& host) {
     if (host.starts_with("hangs")) {
-      const std::shared_future<void> wait = released;  // the test may be over when it comes
-      wait.wait();
+      released.wait();
       return {{}, "it hung", false};
     }
     const std::lock_guard lock(mutex);
     return {addresses, addresses.empty() ? "no such host" : "", addresses.empty()};
+  }
+
+  std::promise<void> release;
+  const std::shared_future<void> released = release.get_future().share();
+  std::mutex mutex;
+  AddressList addresses{"10.0.0.1"};  // guarded by mutex
+};
+
+// A resolver in the test's hands.
+struct NameResolverTest : testing::Test {
+  ~NameResolverTest() override {
+    tickets.clear();
+    names->release.set_value();
   }
 
   void ask(const std::string& host) {
@@ -32,16 +40,13 @@ struct NameResolverTest : testing::Test {
   }
 
   void say(AddressList list) {
-    const std::lock_guard lock(mutex);
-    addresses = std::move(list);
+    const std::lock_guard lock(names->mutex);
+    names->addresses = std::move(list);
   }
 
-  std::promise<void> release;
-  std::shared_future<void> released = release.get_future().share();
-  std::mutex mutex;
-  AddressList addresses{"10.0.0.1"};
+  const std::shared_ptr<Names> names = std::make_shared<Names>();
   EventLoop loop;
-  NameResolver resolver{[this](const std::string& host) { return look_up(host); }};
+  NameResolver resolver{[its_names = names](const std::string& host) { return its_names->look_up(host); }};
   std::vector<NameResolver::Ticket> tickets;
   std::vector<std::string> answers;
 };
