@@ -251,6 +251,20 @@ def test_silent_sockets_never_keep_real_clients_out(proxy):  # S59
 
 
 @pytest.mark.ours
+def test_clients_evicted_while_they_log_in_harm_nobody(proxy, workers):  # S59
+    process = proxy(workers=workers, max_login_clients=3)
+    for _ in range(10):
+        clients = [process.raw() for _ in range(30)]
+        for client in reversed(clients):
+            client.send_ignoring_close(wire.startup("alice", "app"))
+        for client in clients[::2]:
+            client.reset()
+        assert serves(process)
+        for client in clients[1::2]:
+            client.close()
+
+
+@pytest.mark.ours
 def test_unfinished_large_messages_cost_bounded_memory(proxy):  # S61
     process = proxy()
     clients = [process.wire() for _ in range(50)]
