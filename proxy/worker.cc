@@ -557,6 +557,7 @@ void Worker::cancel_ended(CancelSender& sender) {
   const auto found =
       std::find_if(cancels_.begin(), cancels_.end(), [&](const auto& at) { return at.get() == &sender; });
   invariant(found != cancels_.end(), "a cancel ends once");
+  sender.end();
   retire(std::move(*found));
   cancels_.erase(found);
   if (link == nullptr) {

@@ -61,6 +61,9 @@ void ServerLink::open_for_replication(TimePoint now, ClientConnection* client, R
 }
 
 void ServerLink::connector_done(Result<ServerConnected> result) {
+  if (phase_ == LinkPhase::Closed) {
+    return;  // closed by another callback of this round, which had this event already
+  }
   if (!result.ok()) {
     fail(std::move(result).error());
     return;

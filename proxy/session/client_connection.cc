@@ -102,6 +102,9 @@ void ClientConnection::check_invariants() const {
 // ---- bytes ----
 
 void ClientConnection::on_readable() {
+  if (is_closed()) {
+    return;  // closed by another callback of this round, which had this event already
+  }
   do {
     const std::span<char> buffer = worker_->read_buffer();
     const auto read = transport_.read(buffer);
