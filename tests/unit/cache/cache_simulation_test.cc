@@ -10,6 +10,7 @@
 
 #include <array>
 #include <charconv>
+#include <deque>
 #include <random>
 
 #include "cache/fence.h"
@@ -170,21 +171,14 @@ class Simulation {
   }
   void stream() {
     if (streamed_ == log_.size()) return;
-    for (TableState* const table : written_by(log_[streamed_])) {
-      if (rules_.visibility) ++table->fences;
-    }
-    ++streamed_;
+    streamed_fences_.emplace_back(board_, written_by(log_[streamed_++]));
   }
   void settle_streamed() {
     const size_t limit = rules_.visibility ? std::min(streamed_, applied_[kPrimary]) : streamed_;
     if (settled_ == limit) return;
     const Record& record = log_[settled_++];
-    const uint64_t sequence = board_.commit_streamed(Lsn{record.end});
-    for (TableState* const table : written_by(record)) {
-      invalidate(*table);
-      raise_last_write(*table, sequence);
-      if (rules_.visibility) --table->fences;
-    }
+    streamed_fences_.front().settle_streamed(Lsn{record.end});
+    streamed_fences_.pop_front();
     if (record.table == kPastUs) past_us_applied_ = record.commit;
     board_.replica_at(*positions_[kPrimary], Lsn{record.end}, 1);  // the follower's own
   }
@@ -331,6 +325,7 @@ class Simulation {
   std::array<std::shared_ptr<NodePosition>, kNodes> positions_;  // of kPrimary: the follower's
   std::vector<Record> log_;
   std::array<size_t, kNodes> applied_{};  // of kPrimary: visible
+  std::deque<Fence> streamed_fences_;
   size_t streamed_ = 0;
   size_t settled_ = 0;
   uint64_t commits_ = 0;

@@ -56,6 +56,17 @@ TEST_F(FenceTest, ARollbackInvalidatesNothing) {
   EXPECT_EQ(board.sequence(), before);
 }
 
+TEST_F(FenceTest, AStreamedCommitBringsItsPosition) {
+  board.question_answered(board.question_begins(), Lsn{900}, 1);
+  Fence fence(board, {&notaries});
+  const uint64_t sequence = fence.settle_streamed(Lsn{950});
+  EXPECT_EQ(notaries.last_write, sequence);
+  EXPECT_EQ(notaries.epoch, 1U);
+  EXPECT_EQ(notaries.fences, 0U);
+  EXPECT_EQ(board.position_of(sequence), Lsn{950});
+  EXPECT_FALSE(board.question_pending());
+}
+
 TEST_F(FenceTest, TwoWritersKeepATableFencedUntilBothAreDone) {
   Fence first(board, {&notaries});
   Fence second(board, {&notaries});
