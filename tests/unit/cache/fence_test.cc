@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <thread>
+
 namespace sportello::cache {
 namespace {
 
@@ -85,6 +87,27 @@ TEST_F(FenceTest, MovesWithoutComingDown) {
   EXPECT_EQ(acts.fences, 0U);
   EXPECT_EQ(acts.epoch, 1U);
   EXPECT_EQ(notaries.fences, 1U);
+}
+
+// F2, seen from another thread: of the fences that were raised, none is down before its epoch moved on.
+TEST_F(FenceTest, ComesDownAfterTheEpochMovedOn) {
+  std::atomic<uint64_t> raised{0};
+  std::atomic<bool> done{false};
+  std::thread writer([&] {
+    for (int i = 0; i < 200'000; ++i) {
+      Fence fence(board, {&notaries, &acts});
+      ++raised;
+      fence.settle();
+    }
+    done = true;
+  });
+  int early = 0;
+  while (!done) {
+    const uint64_t known = raised;
+    if (notaries.fences == 0) early += notaries.epoch < known || notaries.last_write < known;
+  }
+  writer.join();
+  EXPECT_EQ(early, 0);
 }
 
 TEST_F(FenceTest, TakesMoreTablesWhileItIsUp) {
