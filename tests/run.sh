@@ -176,7 +176,7 @@ fuzz_one() {  # fuzz_one NAME: new inputs go to the build tree, findings too
 }
 
 stage_fuzz() {
-  build fuzz || return
+  build fuzz fuzzers || return
   local -x ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
   local program name
   export -f fuzz_one
