@@ -22,6 +22,10 @@ constexpr std::chrono::milliseconds kStandstill{2000};
 constexpr std::chrono::milliseconds kRetryLeast{50};
 constexpr int kRetrySpreadMs = 50;
 constexpr size_t kRandomBytes = 1024;
+// A client that is given a link may need it for nothing after all and put it back at once, for the next one:
+// so many deep, then the loop's next round goes on. Ten thousand may be waiting for the first login of a
+// server.
+constexpr int kMostNestedGifts = 16;
 
 // Takes back what a function that we cannot see into may have left in the session, keeping what is prepared.
 constexpr std::string_view kResetDoubt =
@@ -342,10 +346,17 @@ void Worker::put_back(ServerLink& link) {
     its_pool.put_idle(&link);
     return;
   }
+  if (giving_ >= kMostNestedGifts) {
+    its_pool.put_idle(&link);
+    group_->post_serve(index_, its_pool.shared_ref());
+    return;
+  }
   const Pool::Turn turn = its_pool.next_turn();
   switch (turn.whose) {
     case Pool::Turn::Whose::Here:
+      giving_++;
       give(link, *turn.client);
+      giving_--;
       return;
     case Pool::Turn::Whose::OtherWorker:
       if (turn.worker != index_) {

@@ -71,8 +71,8 @@ std::shared_ptr<PoolRuntime> PoolDirectory::pool(const std::string& database_nam
 // Nobody can come by a reference but through the maps, so a count of one stays one.
 void PoolDirectory::forget(const std::string& database) {
   const std::lock_guard lock(mutex_);
-  std::erase_if(pools_,
-                [&](const auto& pool) { return pool.first.first == database && pool.second.use_count() == 1; });
+  std::erase_if(
+      pools_, [&](const auto& pool) { return pool.first.first == database && pool.second.use_count() == 1; });
   const auto found = databases_.find(database);
   if (found != databases_.end() && found->second.use_count() == 1) {
     databases_.erase(found);

@@ -4,12 +4,16 @@
 
 #include <gtest/gtest.h>
 #include <netinet/in.h>
+#include <pthread.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
+#include <functional>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "protocol/backend_messages.h"
 #include "protocol/frontend_messages.h"
@@ -54,6 +58,8 @@ class WorkerTest : public ::testing::Test {
     auto config = std::make_shared<RuntimeConfig>();
     config->conf.workers = 1;
     config->conf.auth_type = conf::AuthType::Trust;
+    config->conf.max_client_conn = 1000;
+    config->conf.default_pool_size = 1;
     conf::Database& app = config->conf.databases["app"];
     app.primary.host = "127.0.0.1";
     app.primary.port = server_.port();
@@ -63,8 +69,8 @@ class WorkerTest : public ::testing::Test {
     group_ = std::make_unique<WorkerGroup>(std::move(config));
   }
   void TearDown() override {
-    if (client_ >= 0) {
-      close(client_);
+    for (const int client : clients_) {
+      close(client);
     }
   }
 
@@ -83,14 +89,15 @@ class WorkerTest : public ::testing::Test {
   ClientConnection& connect_client() {
     int ends[2];
     EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
-    client_ = ends[0];
+    clients_.push_back(ends[0]);
     ClientAddress address;
     address.is_local = true;
     group_->accepted(ends[1], address);
-    return *worker().clients().front();
+    return *worker().clients().back();
   }
   void client_sends(const std::string& bytes) const {
-    ASSERT_EQ(send(client_, bytes.data(), bytes.size(), MSG_NOSIGNAL), static_cast<ssize_t>(bytes.size()));
+    ASSERT_EQ(send(clients_.back(), bytes.data(), bytes.size(), MSG_NOSIGNAL),
+              static_cast<ssize_t>(bytes.size()));
   }
   static std::string startup() {
     std::string out;
@@ -102,6 +109,9 @@ class WorkerTest : public ::testing::Test {
     connect_client();
     client_sends(startup());
     turn_until([&] { return worker().links().size() == 1; });
+    return answer_login();
+  }
+  int answer_login() {
     const int peer = server_.accept_one();
     turn_until([&] { return worker().links().front()->phase() == LinkPhase::LoggingIn; });
     std::string welcome("R\0\0\0\x08\0\0\0\0", 9);
@@ -114,7 +124,7 @@ class WorkerTest : public ::testing::Test {
 
   FakeServer server_;
   std::unique_ptr<WorkerGroup> group_;
-  int client_ = -1;
+  std::vector<int> clients_;
 };
 
 TEST_F(WorkerTest, AClientThatWasEvictedDoesNotLogInWithWhatItHadSent) {
@@ -161,6 +171,46 @@ TEST_F(WorkerTest, ACancelRequestThatWasGivenUpDoesNotEndOnceMore) {
   turn();
   EXPECT_EQ(sender.link(), &link);
   close(peer);
+}
+
+// Runs `body` on a thread with a small stack.
+void run_on_small_stack(size_t bytes, std::function<void()> body) {
+  pthread_attr_t attributes;
+  pthread_attr_init(&attributes);
+  ASSERT_EQ(pthread_attr_setstacksize(&attributes, bytes), 0);
+  pthread_t thread;
+  ASSERT_EQ(pthread_create(
+                &thread, &attributes,
+                [](void* argument) -> void* {
+                  (*static_cast<std::function<void()>*>(argument))();
+                  return nullptr;
+                },
+                &body),
+            0);
+  pthread_join(thread, nullptr);
+  pthread_attr_destroy(&attributes);
+}
+
+TEST_F(WorkerTest, ManyWhoWaitForTheFirstLinkDoNotNestInEachOther) {
+  constexpr size_t kClients = 400;
+  constexpr size_t kStackBytes = 192UL << 10;
+  run_on_small_stack(kStackBytes, [&] {
+    begin();
+    for (size_t i = 0; i < kClients; i++) {
+      connect_client();
+      client_sends(startup());
+      turn();
+    }
+    turn_until([&] { return worker().links().size() == 1; });
+    const int peer = answer_login();
+    turn_until([&] {
+      return std::none_of(worker().clients().begin(), worker().clients().end(),
+                          [](const auto& client) { return client->is_waiting(); });
+    });
+    EXPECT_EQ(worker().clients().size(), kClients);
+    group_.reset();
+    close(peer);
+  });
 }
 
 }  // namespace
