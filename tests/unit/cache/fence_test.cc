@@ -94,7 +94,7 @@ TEST_F(FenceTest, ComesDownAfterTheEpochMovedOn) {
   std::atomic<uint64_t> raised{0};
   std::atomic<bool> done{false};
   std::thread writer([&] {
-    for (int i = 0; i < 200'000; ++i) {
+    for (int i = 0; i < 2'000'000; ++i) {
       Fence fence(board, {&notaries, &acts});
       ++raised;
       fence.settle();
