@@ -43,7 +43,9 @@ class KeyBuilder {
   std::optional<KeyView> build(const KeyParts& parts);
 
  private:
-  void number(uint64_t value);
+  template <typename Number>
+  void number(Number value);
+  void size(size_t value);
   void text(std::string_view value);
 
   std::string bytes_;

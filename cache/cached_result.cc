@@ -10,11 +10,10 @@ namespace sportello::cache {
 
 CachedResult::CachedResult(std::string_view messages, size_t description_bytes,
                            std::string_view parameter_description, uint64_t rows)
-    : messages_(messages),
-      description_bytes_(description_bytes),
-      parameter_description_(parameter_description),
-      rows_(rows) {
+    : parameter_bytes_(parameter_description.size()), description_bytes_(description_bytes), rows_(rows) {
   invariant(description_bytes <= messages.size(), "the description is part of the messages");
+  bytes_.reserve(parameter_description.size() + messages.size());
+  bytes_.append(parameter_description).append(messages);
 }
 
 void CachedResult::append_statement_description(std::string& out) const {
@@ -27,10 +26,8 @@ void CachedResult::append_statement_description(std::string& out) const {
 size_t CachedResult::memory_bytes() const {
   constexpr size_t kControlBlock = 16;
   constexpr size_t kInPlace = 15;  // a short std::string is not on the heap
-  const auto text = [](const std::string& s) {
-    return s.capacity() <= kInPlace ? 0 : heap_bytes(s.capacity() + 1);
-  };
-  return heap_bytes(sizeof(CachedResult) + kControlBlock) + text(messages_) + text(parameter_description_);
+  const size_t text = bytes_.capacity() <= kInPlace ? 0 : heap_bytes(bytes_.capacity() + 1);
+  return heap_bytes(sizeof(CachedResult) + kControlBlock) + text;
 }
 
 }  // namespace sportello::cache

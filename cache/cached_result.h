@@ -27,21 +27,23 @@ class CachedResult {
   std::string_view description() const { return messages().substr(0, description_bytes_); }
   std::string_view rows_and_end() const { return messages().substr(description_bytes_); }
   // All of the above, as Query wants it.
-  std::string_view messages() const { return messages_; }
+  std::string_view messages() const { return std::string_view(bytes_).substr(parameter_bytes_); }
   // The ParameterDescription message; empty: none was sent.
-  std::string_view parameter_description() const { return parameter_description_; }
+  std::string_view parameter_description() const {
+    return std::string_view(bytes_).substr(0, parameter_bytes_);
+  }
   // The RowDescription that Describe of a statement gives, where formats are not known yet and so zero.
   void append_statement_description(std::string& out) const;
 
-  AnswerForm form() const { return {description_bytes_ != 0, !parameter_description_.empty()}; }
+  AnswerForm form() const { return {description_bytes_ != 0, parameter_bytes_ != 0}; }
   uint64_t rows() const { return rows_; }
   // All that it takes, on the heap, itself included.
   size_t memory_bytes() const;
 
  private:
-  std::string messages_;
+  std::string bytes_;  // parameter_description(), then messages()
+  size_t parameter_bytes_;
   size_t description_bytes_;
-  std::string parameter_description_;
   uint64_t rows_;
 };
 

@@ -14,14 +14,14 @@ CatalogSlot::Entry CatalogSlot::entry() const {
 }
 
 const CatalogRef& CatalogReader::current(const CatalogSlot& slot, uint64_t ddl_epoch) {
-  static const CatalogRef kNothing;
+  static const CatalogRef nothing;
   const uint64_t generation = slot.generation();
   if (generation != generation_) {
     // Taken before the entry: one that is published meanwhile is found the next time.
     generation_ = generation;
     entry_ = slot.entry();
   }
-  return entry_.ddl_epoch == ddl_epoch ? entry_.catalog : kNothing;
+  return entry_.ddl_epoch == ddl_epoch ? entry_.catalog : nothing;
 }
 
 }  // namespace sportello::cache

@@ -32,12 +32,23 @@ void Fence::add(TableState& table) {
 uint64_t Fence::settle() {
   if (!is_up()) return 0;
   const uint64_t sequence = board_->note_write();
+  settle_as(sequence);
+  return sequence;
+}
+
+uint64_t Fence::settle_streamed(Lsn end) {
+  if (!is_up()) return 0;
+  const uint64_t sequence = board_->commit_streamed(end);
+  settle_as(sequence);
+  return sequence;
+}
+
+void Fence::settle_as(uint64_t sequence) {
   for (TableState* const table : tables_) {
     invalidate(*table);
     raise_last_write(*table, sequence);
   }
   lower();
-  return sequence;
 }
 
 void Fence::settle_rolled_back() {

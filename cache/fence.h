@@ -30,10 +30,13 @@ class Fence {
   void add(TableState& table);
   // The write was acknowledged, or nobody knows. Gives its sequence number; 0 if the fence is not up.
   uint64_t settle();
+  // The write was read from the log, where it ends, and the primary shows it now.
+  uint64_t settle_streamed(Lsn end);
   // Surely nothing was committed (ROLLBACK was answered): nothing that was kept is invalid.
   void settle_rolled_back();
 
  private:
+  void settle_as(uint64_t sequence);
   void lower();
 
   FreshnessBoard* board_ = nullptr;

@@ -8,16 +8,11 @@ FreshnessBoard::FreshnessBoard(TableStates& tables) : tables_(tables) {
   raise_last_write(tables_.all(), note_write());
 }
 
-FreshnessBoard::Question FreshnessBoard::question_begins() const {
-  const std::scoped_lock lock(mutex_);
-  return {sequence(), generation_};
-}
-
 void FreshnessBoard::question_answered(const Question& question, Lsn inserted, uint32_t timeline) {
   const std::scoped_lock lock(mutex_);
   if (timeline_ == 0) timeline_ = timeline;
   if (timeline > timeline_) start_timeline(timeline);
-  if (timeline < timeline_ || question.generation != generation_) return;
+  if (timeline < timeline_) return;
   positions_.add(question.sequence, replay_end_of(inserted, layout_));
   look_at_all_again();
 }
@@ -42,7 +37,6 @@ void FreshnessBoard::primary_is(uint32_t timeline) {
 // Everything is pending first, and nothing reached then: no reader can take an old position for a new write.
 void FreshnessBoard::start_timeline(uint32_t timeline) {
   timeline_ = timeline;
-  ++generation_;
   positions_.clear();
   raise_last_write(tables_.all(), note_write());
   look_at_all_again();

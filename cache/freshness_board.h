@@ -53,13 +53,12 @@ class FreshnessBoard {
   // The newest write.
   uint64_t sequence() const { return sequence_.load(std::memory_order_seq_cst); }
 
-  // Before the primary is asked; the answer goes with what this gave. Answers to questions that began before
-  // the timeline changed are dropped.
+  // Before the primary is asked; the answer goes with what this gave. One that began before the timeline
+  // changed makes nobody reach anything: the change itself is a later write.
   struct Question {
     uint64_t sequence = 0;
-    uint64_t generation = 0;
   };
-  Question question_begins() const;
+  Question question_begins() const { return {sequence()}; }
   // `inserted`: pg_current_wal_insert_lsn(); `timeline`: the primary's. A newer timeline than ours is as
   // primary_is(), an older one is dropped.
   void question_answered(const Question& question, Lsn inserted, uint32_t timeline);
@@ -100,8 +99,7 @@ class FreshnessBoard {
   mutable std::mutex mutex_;  // guards what follows
   WritePositions positions_;
   WalLayout layout_;
-  uint32_t timeline_ = 0;    // 0: not known yet
-  uint64_t generation_ = 0;  // of the timeline
+  uint32_t timeline_ = 0;  // 0: not known yet
   mutable std::vector<std::weak_ptr<NodePosition>> nodes_;
 };
 

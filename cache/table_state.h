@@ -6,6 +6,9 @@
 // time, and no other time. The order of these loads and stores is what freshness hangs on: cache/README.md,
 // F1 to F9.
 //
+// Results that are kept hold on to the states of their tables: where there is a store, TableStates is a
+// shared_ptr.
+//
 // Who raises fences: fence.h. Where sequence numbers come from: freshness_board.h.
 #pragma once
 

@@ -17,6 +17,10 @@ namespace sportello::conf {
 
 namespace {
 
+std::string title_of(const std::string& section, const std::string& name) {
+  return "[" + section + "." + name + "]";
+}
+
 constexpr size_t kMaxIncludeDepth = 16;
 constexpr size_t kMaxFiles = 1000;
 
@@ -129,7 +133,7 @@ class Loader {
       const std::string name(key.str());
       const Place at = place_of(file, key);
       places_.note(entry_path(section, name), at);
-      if (const toml::table* inner = table_at(at, entry, "[" + section + "." + name + "]"))
+      if (const toml::table* inner = table_at(at, entry, title_of(section, name)))
         (this->*read)(file, name, *inner);
     }
   }
@@ -305,10 +309,10 @@ class Loader {
   }
 
   void refuse_section(Place place, std::string_view name) {
-    static const std::vector<std::string_view> kSections = {"sportello", "databases", "users", "cache",
-                                                            "include"};
+    static const std::vector<std::string_view> sections = {"sportello", "databases", "users", "cache",
+                                                           "include"};
     std::string message = "unknown section or key " + in_quotes(name);
-    const std::string_view meant = name == "pgbouncer" ? "sportello" : nearest(name, kSections);
+    const std::string_view meant = name == "pgbouncer" ? "sportello" : nearest(name, sections);
     if (find_setting(general_settings(), name) != nullptr) {
       message += ": it belongs into [sportello]";
     } else if (!meant.empty()) {

@@ -222,7 +222,8 @@ class Parser {
   }
 
   void apply_sslmode(const Parameter& parameter, std::string value) {
-    result_.address.sslmode = parse_enum<SslMode>(value);
+    const std::string mode = std::move(value);
+    result_.address.sslmode = parse_enum<SslMode>(mode);
     if (!result_.address.sslmode) problem(parameter.value_offset, "sslmode is " + allowed_names<SslMode>());
   }
 

@@ -92,7 +92,7 @@ RuntimeConfigLoad load_runtime_config(const std::string& path) {
   const bool files_good = load_files(*config, load.problems);
   load_tls(*config, errors);
   for (const std::string& error : errors) {
-    load.problems.push_back(path + ": error: " + error);
+    load.problems.push_back(std::string(path).append(": error: ").append(error));
   }
   if (files_good && errors.empty()) {
     load.config = std::move(config);

@@ -25,6 +25,10 @@ constexpr size_t kRandomBytes = 1024;
 constexpr std::chrono::milliseconds kHeldAnswers{2};
 // So long after a read was kept from a replica, positions are asked for at once.
 constexpr std::chrono::seconds kHeldLately{1};
+// A client that is given a link may need it for nothing after all and put it back at once, for the next one:
+// so many deep, then the loop's next round goes on. Ten thousand may be waiting for the first login of a
+// server.
+constexpr int kMostNestedGifts = 16;
 
 // Takes back what a function that we cannot see into may have left in the session, keeping what is prepared.
 constexpr std::string_view kResetDoubt =
@@ -282,7 +286,7 @@ void Worker::replication_link_failed(ServerLink& link, const Error& error) {
   const bool was_ready = link.was_ready;
   PoolRuntime& shared = link.pool().shared();
   if (!was_ready) {
-    count(shared.stats.link_failures);
+    count(link.pool().stats().link_failures);
     log_limited("link", "login to server for replication failed: database \"{}\", user \"{}\": {}",
                 shared.database->name, shared.user->name, error.message);
     if (is_unavailable(error)) {
@@ -347,7 +351,7 @@ void Worker::link_ready(ServerLink& link) {
   link.was_ready = true;
   shared.connecting.fetch_sub(1);
   shared.retry_at.store(0);
-  count(shared.stats.links_opened);
+  count(link.pool().stats().links_opened);
   {
     auto welcome = std::make_shared<Welcome>();
     welcome->parameters = link.parameters();
@@ -377,10 +381,17 @@ void Worker::put_back(ServerLink& link) {
     its_pool.put_idle(&link);
     return;
   }
+  if (giving_ >= kMostNestedGifts) {
+    its_pool.put_idle(&link);
+    group_->post_serve(index_, its_pool.shared_ref());
+    return;
+  }
   const Pool::Turn turn = its_pool.next_turn();
   switch (turn.whose) {
     case Pool::Turn::Whose::Here:
+      giving_++;
       give(link, *turn.client);
+      giving_--;
       return;
     case Pool::Turn::Whose::OtherWorker:
       if (turn.worker != index_) {
@@ -529,7 +540,7 @@ void Worker::link_failed(ServerLink& link, Error error) {
     client->link_lost(error);
   }
   if (was_opening) {
-    count(shared.stats.link_failures);
+    count(link.pool().stats().link_failures);
     const bool unavailable = is_unavailable(error);
     const auto retry = unavailable ? kRetryLeast + std::chrono::milliseconds(rand() % kRetrySpreadMs)
                                    : link.pool().settings().server_login_retry;
@@ -627,6 +638,7 @@ void Worker::cancel_ended(CancelSender& sender) {
   const auto found =
       std::find_if(cancels_.begin(), cancels_.end(), [&](const auto& at) { return at.get() == &sender; });
   invariant(found != cancels_.end(), "a cancel ends once");
+  sender.end();
   retire(std::move(*found));
   cancels_.erase(found);
   if (link == nullptr) {

@@ -202,6 +202,7 @@ class Worker {
   TimePoint last_slow_check_{};
   TimePoint precise_now_{};  // none: not read in this round
   TimePoint last_tick_{};
+  int giving_ = 0;  // put_back() under way, one inside the other
   bool draining_ = false;
   bool suspended_ = false;
 };

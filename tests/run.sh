@@ -1,7 +1,7 @@
 #!/bin/bash
 # Everything that must hold before a change is proposed, in a fresh clone as in a worked-in tree:
 #
-#   tests/run.sh               all stages, under half an hour on two cores
+#   tests/run.sh               all stages, under half an hour on two cores where ccache knows most of it
 #   tests/run.sh --quick       unit and integration tests of the release build
 #   tests/run.sh --only STAGE  one stage (may be given again): packages release asan tsan fuzz format tidy
 #
@@ -16,6 +16,7 @@ exec </dev/null
 cd "$(dirname "$0")/.." || exit 1
 
 all_stages="packages release asan tsan fuzz format tidy"
+units=(protocol conf cache proxy portal)  # folders with unit tests
 jobs=${SPORTELLO_JOBS:-$(nproc)}
 python=/usr/bin/python3  # Debian's own: it sees the packages that packages.txt names
 passed=0
@@ -23,6 +24,9 @@ failed=0
 failures=()
 reports=$(mktemp -d)
 trap 'rm -rf "$reports"' EXIT
+
+# What was compiled in one clone need not be compiled in the next.
+export CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=1
 
 usage() { sed -n '2,14s/^# \{0,1\}//p' "$0"; }
 
@@ -62,26 +66,43 @@ PYTHON
 
 # ---- stages ----
 
-build() {  # build PRESET: configured and built, or one failure
-  if ! cmake --preset "$1" -DSPORTELLO_WERROR=ON || ! cmake --build --preset "$1" -j "$jobs"; then
-    fail 1 "$1: does not build"
+build() {  # build PRESET [TARGET...]: configured and built, or one failure
+  local preset=$1
+  shift
+  if ! cmake --preset "$preset" -DSPORTELLO_WERROR=ON >"$reports/configure" 2>&1; then
+    cat "$reports/configure"
+    fail 1 "$preset: does not configure"
     return 1
   fi
+  # What ninja says of a build that goes well is one line for each file.
+  if ! ninja -C "build/$preset" -j "$jobs" "${@:-all}" >"$reports/build" 2>&1; then
+    grep -A 20 'FAILED:' "$reports/build" | head -n 200
+    fail 1 "$preset: does not build"
+    return 1
+  fi
+  echo "built after $((SECONDS - started)) s"
 }
 
-unit_tests() {  # unit_tests PRESET [ctest options]
-  local preset=$1 report="$reports/unit-$1.xml"
+# Each test program once, whole: a process for each test costs the sanitizers more than the tests do.
+unit_tests() {  # unit_tests PRESET FOLDER...
+  local preset=$1 name status
   shift
-  timeout -k 30 600 ctest --test-dir "build/$preset" -j "$jobs" --timeout 120 --output-on-failure --no-tests=error \
-    --output-junit "$report" "$@" | grep -vE ' (Start|Passed) +[0-9. ]*(sec|:)|Passed +[0-9.]+ sec$|^ +Start +[0-9]+:'
-  count_report "$report" "${PIPESTATUS[0]}" "$preset unit"
+  export reports preset
+  # shellcheck disable=SC2016  # the inner shell expands it
+  printf '%s_test\n' "$@" | xargs -P "$jobs" -I NAME bash -c 'cd "build/$preset/tests/unit" && timeout -k 30 600 ./NAME --gtest_brief=1 \
+    --gtest_output="xml:$reports/$preset-NAME.xml" >"$reports/$preset-NAME.log" 2>&1; echo "NAME $?"' >"$reports/unit-$preset"
+  while read -r name status; do
+    [ "$status" -eq 0 ] || tail -n 200 "$reports/$preset-$name.log"
+    count_report "$reports/$preset-$name.xml" "$status" "$preset $name"
+  done < <(sort "$reports/unit-$preset")
 }
 
+# Two files of tests for each core are under way at once: they wait more than they compute.
 run_pytest() {  # run_pytest PRESET PATIENCE REPORT PATH... [pytest options]
   local preset=$1 patience=$2 report=$3
   shift 3
   SPORTELLO_BIN="$PWD/build/$preset/proxy/sportello" SPORTELLO_BUILD="$PWD/build/$preset" SPORTELLO_TEST_PATIENCE="$patience" \
-    timeout -k 30 1200 "$python" -m pytest -q --junitxml "$report" "$@"
+    timeout -k 30 1200 "$python" -m pytest -q -o addopts='-ra --tb=short' -o cache_dir="$reports/pytest" --junitxml "$report" "$@"
 }
 
 # pytest_tests PRESET PATIENCE PATH... [pytest options]: against that preset's binary. Nothing selected is no failure.
@@ -90,7 +111,7 @@ run_pytest() {  # run_pytest PRESET PATIENCE REPORT PATH... [pytest options]
 pytest_tests() {
   local preset=$1 patience=$2 report="$reports/pytest-$1.xml" again="$reports/pytest-again-$1.xml" status
   shift 2
-  run_pytest "$preset" "$patience" "$report" "$@"
+  run_pytest "$preset" "$patience" "$report" -n "$((jobs * 2))" --dist loadfile "$@"
   status=$?
   [ "$status" -eq 5 ] && status=0
   if [ "$status" -ne 1 ]; then
@@ -125,26 +146,26 @@ stage_packages() {
 
 stage_release() {
   build release || return
-  unit_tests release
+  unit_tests release "${units[@]}"
   local folders=(tests/support tests/integration)
   [ -n "$quick" ] || folders+=(tests/drivers)
   pytest_tests release 1 "${folders[@]}"
 }
 
 stage_asan() {
-  build asan || return
+  build asan sportello facts_of catalog_of "${units[@]/%/_test}" || return
   local -x ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1
   local -x UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
-  unit_tests asan
-  pytest_tests asan 4 tests/integration
+  unit_tests asan "${units[@]}"
+  SPORTELLO_TEST_WORKERS=4 pytest_tests asan 4 tests/integration --ignore tests/integration/test_portal.py
 }
 
 # Threads meet in the worker group and in what workers share.
 stage_tsan() {
-  build tsan || return
+  build tsan sportello cache_test proxy_test || return
   local -x TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
-  unit_tests tsan
-  pytest_tests tsan 8 tests/integration -k workers4
+  unit_tests tsan cache proxy
+  SPORTELLO_TEST_WORKERS=4 pytest_tests tsan 8 tests/integration -k workers4
 }
 
 fuzz_one() {  # fuzz_one NAME: new inputs go to the build tree, findings too
@@ -155,7 +176,7 @@ fuzz_one() {  # fuzz_one NAME: new inputs go to the build tree, findings too
 }
 
 stage_fuzz() {
-  build fuzz || return
+  build fuzz fuzzers || return
   local -x ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
   local program name
   export -f fuzz_one
@@ -185,10 +206,9 @@ stage_tidy() {
   if ! cmake --preset fuzz -DSPORTELLO_WERROR=ON >"$reports/configure" 2>&1; then
     cat "$reports/configure"
     fail 1 "tidy: does not configure"
-  elif run-clang-tidy-14 -quiet -p build/fuzz -j "$jobs" "^$PWD/(conf|protocol|cache|proxy)/.*\.cc$" >"$reports/tidy" 2>&1; then
+  elif "$python" tests/support/clang_tidy.py build/fuzz "$jobs" conf protocol cache proxy; then
     pass 1
   else
-    grep -E -A3 '(warning|error):' "$reports/tidy"
     fail 1 "tidy"
   fi
 }

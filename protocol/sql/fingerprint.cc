@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <initializer_list>
 #include <utility>
 
 #include "protocol/sql/lexer.h"
@@ -38,8 +37,9 @@ class CanonicalText {
 // operator holds such a byte; quoted tokens end with their own quote.
 enum Mark : char { kLiteral = 1, kWord, kExact, kSymbol, kMoment, kHint };
 
-bool any_of(const Token& token, std::initializer_list<std::string_view> words) {
-  return std::any_of(words.begin(), words.end(), [&](std::string_view word) { return token.is_word(word); });
+template <typename... Words>
+bool any_of(const Token& token, Words... words) {
+  return (token.is_word(words) || ...);
 }
 
 // Words that can nest an expression or a query without a bracket. AND and OR are not here, as the parser
@@ -47,29 +47,29 @@ bool any_of(const Token& token, std::initializer_list<std::string_view> words) {
 bool nests(const Token& word) {
   switch (to_lower(word.text[0])) {
     case 'a':
-      return any_of(word, {"at"});
+      return any_of(word, "at");
     case 'b':
-      return any_of(word, {"between"});
+      return any_of(word, "between");
     case 'c':
-      return any_of(word, {"case", "collate"});
+      return any_of(word, "case", "collate");
     case 'e':
-      return any_of(word, {"except", "escape", "explain"});
+      return any_of(word, "except", "escape", "explain");
     case 'i':
-      return any_of(word, {"is", "in", "isnull", "ilike", "intersect"});
+      return any_of(word, "is", "in", "isnull", "ilike", "intersect");
     case 'j':
-      return any_of(word, {"join"});
+      return any_of(word, "join");
     case 'l':
-      return any_of(word, {"like"});
+      return any_of(word, "like");
     case 'n':
-      return any_of(word, {"not", "notnull"});
+      return any_of(word, "not", "notnull");
     case 'o':
-      return any_of(word, {"operator", "overlaps"});
+      return any_of(word, "operator", "overlaps");
     case 's':
-      return any_of(word, {"select", "similar"});
+      return any_of(word, "select", "similar");
     case 'u':
-      return any_of(word, {"union"});
+      return any_of(word, "union");
     case 'w':
-      return any_of(word, {"with"});
+      return any_of(word, "with");
     default:
       return false;
   }
@@ -77,12 +77,12 @@ bool nests(const Token& word) {
 
 // After these words a sign belongs to the number that follows; after any other it is taken for an operator.
 bool expects_operand(const Token& word) {
-  return any_of(word, {"and", "between", "by", "else", "limit", "offset", "or", "select", "then", "when"});
+  return any_of(word, "and", "between", "by", "else", "limit", "offset", "or", "select", "then", "when");
 }
 
 // A literal where lists are shortened; elsewhere IS NULL and IS TRUE need these words.
 bool is_list_literal(const Token& token) {
-  return token.is_literal() || (token.kind == TokenKind::Word && any_of(token, {"null", "true", "false"}));
+  return token.is_literal() || (token.kind == TokenKind::Word && any_of(token, "null", "true", "false"));
 }
 
 class ShapeMeter {

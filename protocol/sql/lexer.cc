@@ -51,12 +51,6 @@ const char* skip_line(const char* at, const char* end) {
 
 }  // namespace
 
-bool Token::is_word(std::string_view lower_case) const {
-  return kind == TokenKind::Word && text.size() == lower_case.size() &&
-         std::equal(text.begin(), text.end(), lower_case.begin(),
-                    [](char mine, char other) { return to_lower(mine) == other; });
-}
-
 Token Lexer::next() {
   const char* before = here_;
   if (!skip_space()) return fail(before);

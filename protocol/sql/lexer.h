@@ -38,6 +38,9 @@ enum class TokenKind : uint8_t {
   End,
 };
 
+// ASCII lower case of one byte; others stay. PostgreSQL folds keywords and, in UTF-8, identifiers so.
+constexpr char to_lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
+
 struct Token {
   TokenKind kind = TokenKind::End;
   std::string_view text;  // points into the lexer's text
@@ -50,7 +53,13 @@ struct Token {
            kind == TokenKind::Parameter;
   }
   // An unquoted word equal to `lower_case`, whatever its case.
-  bool is_word(std::string_view lower_case) const;
+  bool is_word(std::string_view lower_case) const {
+    if (kind != TokenKind::Word || text.size() != lower_case.size()) return false;
+    for (size_t i = 0; i < lower_case.size(); ++i) {
+      if (to_lower(text[i]) != lower_case[i]) return false;
+    }
+    return true;
+  }
 };
 
 class Lexer {
@@ -96,9 +105,6 @@ class Lexer {
   bool standard_conforming_strings_;
   RouteHint hint_ = RouteHint::None;
 };
-
-// ASCII lower case of one byte; others stay. PostgreSQL folds keywords and, in UTF-8, identifiers so.
-constexpr char to_lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 
 // False for the client encodings in which the second byte of a character can be a quote or a backslash
 // (SJIS, BIG5, GBK, UHC, GB18030, JOHAB, SHIFT_JIS_2004, by any of their names): texts of such a session

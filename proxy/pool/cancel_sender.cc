@@ -21,6 +21,9 @@ CancelSender::CancelSender(Worker& worker, ServerLink& link, ServerTarget target
 void CancelSender::start() { connector_->start_to(endpoint_); }
 
 void CancelSender::connector_done(Result<ServerConnected> result) {
+  if (ended_) {
+    return;
+  }
   worker_->retire(std::move(connector_));
   if (!result.ok()) {
     worker_->cancel_ended(*this);
@@ -32,6 +35,9 @@ void CancelSender::connector_done(Result<ServerConnected> result) {
 }
 
 void CancelSender::on_readable() {
+  if (ended_) {
+    return;
+  }
   std::array<char, 256> ignored;
   const auto read = transport_->read(ignored);
   if (read.status == Transport::ReadStatus::Eof || read.status == Transport::ReadStatus::Failed) {

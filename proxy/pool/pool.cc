@@ -10,7 +10,11 @@ namespace sportello::proxy {
 Pool::Pool(std::shared_ptr<PoolRuntime> shared, size_t worker)
     : shared_(std::move(shared)), settings_(shared_->current_settings()), worker_(worker) {
   invariant(worker < kMaxWorkers, "there are at most kMaxWorkers workers");
-  shared_->workers[worker].in_use.store(true);
+  PoolRuntime::PerWorker& part = shared_->workers[worker];
+  if (!part.stats) {
+    part.stats = std::make_unique<PoolStats>();
+  }
+  part.in_use.store(true);
 }
 
 const std::string& Pool::parameter_statuses(const std::shared_ptr<const Welcome>& welcome,

@@ -29,6 +29,7 @@ class Pool {
   Pool(std::shared_ptr<PoolRuntime> shared, size_t worker);
 
   PoolRuntime& shared() { return *shared_; }
+  PoolStats& stats() { return *shared_->workers[worker_].stats; }
   const std::shared_ptr<PoolRuntime>& shared_ref() { return shared_; }
   const PoolSettings& settings() const { return *settings_; }
   // Its server does not answer (HealthWatch), or is not the primary that it ought to be (NodeWatch): nobody

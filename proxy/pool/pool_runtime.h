@@ -110,11 +110,13 @@ struct PoolRuntime {
   Slots links;                     // open or being opened, in all workers
   std::atomic<int> connecting{0};  // of those, not logged in yet
   std::atomic<int> waiting{0};     // clients, in all workers
-  struct PerWorker {
+  // Written by its worker with nearly every transaction: a cache line each.
+  struct alignas(64) PerWorker {
     std::atomic<int> idle{0};
     std::atomic<int64_t> oldest_wait{
         0};  // when its longest-waiting client began to, as TimePoint ticks; 0: none waits
-    std::atomic<bool> in_use{false};  // the worker has this pool
+    std::atomic<bool> in_use{false};   // the worker has this pool, or had it
+    std::unique_ptr<PoolStats> stats;  // made before in_use is set, and then there to stay
   };
   std::array<PerWorker, kMaxWorkers> workers;
   // Replication clients that wait for a slot: no other link is opened meanwhile, and one that comes free is
@@ -126,8 +128,6 @@ struct PoolRuntime {
   std::atomic<int64_t> retry_at{0};  // after a failed login: not before this, as TimePoint ticks
   std::atomic<uint64_t> generation{
       0};  // links of an older one are closed when they come free (RECONNECT, reload)
-
-  PoolStats stats;
 
   std::mutex mutex;  // guards what follows
   PoolSettingsRef settings;

@@ -62,6 +62,9 @@ void ServerLink::open_for_replication(TimePoint now, ClientConnection* client, R
 }
 
 void ServerLink::connector_done(Result<ServerConnected> result) {
+  if (phase_ == LinkPhase::Closed) {
+    return;  // closed by another callback of this round, which had this event already
+  }
   if (!result.ok()) {
     fail(std::move(result).error());
     return;
@@ -185,7 +188,7 @@ bool ServerLink::read_more(std::string_view* view) {
     case Transport::ReadStatus::Data:
       break;
   }
-  count(pool_->shared().stats.server_bytes, read.bytes);
+  count(pool_->stats().server_bytes, read.bytes);
   last_heard_ = worker_->now();
   if (input_.empty()) {
     *view = {buffer.data(), read.bytes};

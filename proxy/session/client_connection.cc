@@ -102,6 +102,9 @@ void ClientConnection::check_invariants() const {
 // ---- bytes ----
 
 void ClientConnection::on_readable() {
+  if (is_closed()) {
+    return;  // closed by another callback of this round, which had this event already
+  }
   do {
     const std::span<char> buffer = worker_->read_buffer();
     const auto read = transport_.read(buffer);
@@ -130,7 +133,7 @@ void ClientConnection::on_bytes(std::string_view bytes) {
     return;
   }
   if (!startup_) {
-    count(pool_->shared().stats.client_bytes, bytes.size());
+    count(pool_->stats().client_bytes, bytes.size());
     if (input_) {
       input_->append(bytes);
       relay(*input_);
@@ -245,12 +248,12 @@ void ClientConnection::use_link(ServerLink& link) {
   move(ConnectionEvent::LinkGranted);
   session_->take_link(link.state(), worker_->to_server(), routed_ != nullptr);
   transaction_at_ = worker_->precise_now();
-  count(pool_->shared().stats.server_assignments);
+  count(pool_->stats().server_assignments);
 }
 
 void ClientConnection::link_granted(ServerLink& link) {
   const auto waited = std::max(worker_->now() - wait_since_, Clock::duration::zero());
-  count(pool_->shared().stats.wait_us,
+  count(pool_->stats().wait_us,
         static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(waited).count()));
   if (startup_) {
     link_ = &link;
@@ -309,7 +312,7 @@ void ClientConnection::note_answers(const ServerStep& step) {
   if (step.commands == 0) {
     return;
   }
-  PoolStats& stats = pool_->shared().stats;
+  PoolStats& stats = pool_->stats();
   const TimePoint now = worker_->precise_now();
   const auto since = [&](TimePoint begin) {
     return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(now - begin).count());
@@ -358,7 +361,7 @@ void ClientConnection::link_lost(const Error& why) {
     return;
   }
   if (loss.again) {
-    count(pool_->shared().stats.retried_reads);
+    count(pool_->stats().retried_reads);
     again_ = std::make_unique<Replay>(std::move(*loss.again));
     // From here the caller is still closing the lost link.
     wait_for_link();

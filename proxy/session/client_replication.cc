@@ -28,7 +28,7 @@ void ClientConnection::replication_link_ready() {
   worker_->retire(std::move(startup_));
   move(ConnectionEvent::ReplicationReady);
   transport_.write(welcome);
-  count(pool_->shared().stats.server_assignments);
+  count(pool_->stats().server_assignments);
   if (worker_->config()->conf.log_connections) {
     log_info("C {}/{}@{} login for {} replication", database_name(), user_name(), address_.to_string(),
              replication_name(replication_->kind()));
@@ -59,7 +59,7 @@ void ClientConnection::replication_link_lost(const Error& why) {
 }
 
 void ClientConnection::relay_replication(std::string_view bytes) {
-  count(pool_->shared().stats.client_bytes, bytes.size());
+  count(pool_->stats().client_bytes, bytes.size());
   switch (replication_->on_client_bytes(bytes)) {
     case ReplicationRelay::Verdict::Terminate:
       close(CloseReason::ClientTerminated);

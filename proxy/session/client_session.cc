@@ -101,6 +101,11 @@ void ClientSession::leave_link() {
   }
 }
 
+const StatementRef& ClientSession::statement_named(std::string_view name) const {
+  static const StatementRef none;
+  return names_ ? names_->find(name) : none;
+}
+
 VirtualStatements& ClientSession::names() {
   if (!names_) {
     names_ = std::make_unique<VirtualStatements>();

@@ -235,6 +235,8 @@ class ClientSession {
   void send_duplicate_name_error(std::string_view name, Outbox& to_server);
   std::string_view deallocate_stand_in(Outbox& to_server);
   VirtualStatements& names();
+  // nullptr when the client has none of this name; good until its names change.
+  const StatementRef& statement_named(std::string_view name) const;
   // Pins, doubts, and what the statement's OwedAnswer has to carry.
   void pin(uint64_t reason);
   void recount_pins();

@@ -62,30 +62,38 @@ inline constexpr std::array kConnectionMoves = {
     ConnectionMove{ConnectionState::HoldsLink, ConnectionEvent::LinkLeft, ConnectionState::Idle},
 };
 
+inline constexpr size_t kConnectionStates = static_cast<size_t>(ConnectionState::Closed) + 1;
+inline constexpr size_t kConnectionEvents = static_cast<size_t>(ConnectionEvent::Closed) + 1;
+
+// The table by state and event, as two moves are made for each transaction.
+inline constexpr auto kNextState = [] {
+  std::array<std::array<std::optional<ConnectionState>, kConnectionEvents>, kConnectionStates> next{};
+  for (const ConnectionMove& move : kConnectionMoves) {
+    next[static_cast<size_t>(move.from)][static_cast<size_t>(move.event)] = move.to;
+  }
+  for (size_t from = 0; from + 1 < kConnectionStates; from++) {
+    next[from][static_cast<size_t>(ConnectionEvent::Closed)] = ConnectionState::Closed;
+  }
+  return next;
+}();
+
 // Where `event` leads; any state but Closed can be closed. nullopt: it must not happen there.
 constexpr std::optional<ConnectionState> next_state(ConnectionState from, ConnectionEvent event) {
-  if (event == ConnectionEvent::Closed) {
-    return from == ConnectionState::Closed ? std::nullopt : std::optional(ConnectionState::Closed);
-  }
-  for (const ConnectionMove& move : kConnectionMoves) {
-    if (move.from == from && move.event == event) {
-      return move.to;
-    }
-  }
-  return std::nullopt;
+  return kNextState[static_cast<size_t>(from)][static_cast<size_t>(event)];
 }
 
 constexpr std::string_view state_name(ConnectionState state) {
-  constexpr std::array<std::string_view, 10> kNames = {
+  constexpr std::array<std::string_view, kConnectionStates> kNames = {
       "LoggingIn",  "LoginWaits", "AsksServer", "Console",   "OpensReplication",
       "Replicates", "Idle",       "Waits",      "HoldsLink", "Closed"};
   return kNames[static_cast<size_t>(state)];
 }
 
 constexpr std::string_view event_name(ConnectionEvent event) {
-  constexpr std::array<std::string_view, 9> kNames = {"ConsoleOpened",    "SessionBegun", "ReplicationAsked",
-                                                      "ReplicationReady", "LinkNeeded",   "LinkGranted",
-                                                      "LinkRefused",      "LinkLeft",     "Closed"};
+  constexpr std::array<std::string_view, kConnectionEvents> kNames = {
+      "ConsoleOpened",    "SessionBegun", "ReplicationAsked",
+      "ReplicationReady", "LinkNeeded",   "LinkGranted",
+      "LinkRefused",      "LinkLeft",     "Closed"};
   return kNames[static_cast<size_t>(event)];
 }
 

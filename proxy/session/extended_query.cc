@@ -240,7 +240,7 @@ ClientSession::Outcome ClientSession::on_bind(const Message& message, Outbox& to
   link_->unsynced = true;
   batch_runs_ = true;
   OwedAnswer owed{.request = Request::Bind};
-  const StatementRef statement = names_ ? names_->find(prefix->statement) : nullptr;
+  const StatementRef& statement = statement_named(prefix->statement);
   if (statement == nullptr) {
     if (prefix->statement.empty()) {
       hide_unnamed(to_server);
@@ -253,7 +253,8 @@ ClientSession::Outcome ClientSession::on_bind(const Message& message, Outbox& to
       return Outcome::Taken;
     }
   }
-  std::string server_name;
+  std::string_view server_name;
+  std::string nobodys_name;
   if (statement != nullptr) {
     const Consequences then = note_effects(statement->facts);
     portal_then_.effects |= then.effects;
@@ -279,7 +280,8 @@ ClientSession::Outcome ClientSession::on_bind(const Message& message, Outbox& to
     server_name = statement->server_name;
   } else {
     // A name of ours that the client never prepared: one that no statement has, in nearly the same words.
-    server_name = " " + std::string(prefix->statement);
+    nobodys_name = " " + std::string(prefix->statement);
+    server_name = nobodys_name;
   }
   owe(owed);
   std::string& out = to_server.own();

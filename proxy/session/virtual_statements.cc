@@ -4,9 +4,10 @@
 
 namespace sportello::proxy {
 
-StatementRef VirtualStatements::find(std::string_view name) const {
+const StatementRef& VirtualStatements::find(std::string_view name) const {
+  static const StatementRef none;
   const auto found = named_.find(name);
-  return found == named_.end() ? nullptr : found->second;
+  return found == named_.end() ? none : found->second;
 }
 
 void VirtualStatements::change(std::string_view name, StatementRef statement) {

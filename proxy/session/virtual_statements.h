@@ -21,8 +21,8 @@ namespace sportello::proxy {
 
 class VirtualStatements {
  public:
-  // nullptr when the name is not known.
-  StatementRef find(std::string_view name) const;
+  // nullptr when the name is not known. Good until the next change.
+  const StatementRef& find(std::string_view name) const;
 
   // Both leave a pending change behind.
   void define(std::string_view name, StatementRef statement);

@@ -1,5 +1,6 @@
-// What a pool has done since it was made: PgBouncer's counters (SHOW STATS), written by every worker, read by
-// the admin console. Relaxed atomics: a reader may be a moment behind.
+// What one worker's part of a pool has done since it was made: PgBouncer's counters (SHOW STATS). Written by
+// that worker alone, so that counting needs no locked instruction; read by whoever adds the parts up, who may
+// be a moment behind.
 #pragma once
 
 #include <atomic>
@@ -25,8 +26,9 @@ struct PoolStats {
   std::atomic<uint64_t> retried_reads{0};
 };
 
+// By the counter's own worker.
 inline void count(std::atomic<uint64_t>& counter, uint64_t by = 1) {
-  counter.fetch_add(by, std::memory_order_relaxed);
+  counter.store(counter.load(std::memory_order_relaxed) + by, std::memory_order_relaxed);
 }
 
 }  // namespace sportello::proxy

@@ -52,7 +52,12 @@ StatTotals StatTotals::averages_since(const StatTotals& then, std::chrono::micro
 DatabaseTotals totals_of(const std::vector<std::shared_ptr<PoolRuntime>>& pools) {
   DatabaseTotals totals;
   for (const auto& pool : pools) {
-    totals[pool->database->name].add(StatTotals::of(pool->stats));
+    StatTotals& of_database = totals[pool->database->name];
+    for (const PoolRuntime::PerWorker& part : pool->workers) {
+      if (part.in_use.load()) {
+        of_database.add(StatTotals::of(*part.stats));
+      }
+    }
   }
   return totals;
 }

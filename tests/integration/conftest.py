@@ -1,5 +1,6 @@
 """What several promises share: how many workers, and "as PostgreSQL does"."""
 import contextlib
+import os
 
 import pytest
 
@@ -20,7 +21,13 @@ def pytest_collection_modifyitems(items):
                 item.add_marker(pytest.mark.skip(reason="not a promise of PgBouncer"))
 
 
-@pytest.fixture(params=[1, 4], ids=["workers1", "workers4"])
+# SPORTELLO_TEST_WORKERS: with how many; empty: with one, with four, and where PostgreSQL is the judge, without a proxy.
+_ONLY = os.environ.get("SPORTELLO_TEST_WORKERS", "")
+_WORKERS = [int(_ONLY)] if _ONLY else [1, 4]
+_SERVICES = [f"workers{count}" for count in _WORKERS] if _ONLY else ["postgres", "workers1", "workers4"]
+
+
+@pytest.fixture(params=_WORKERS, ids=lambda count: f"workers{count}")
 def workers(request):
     if IS_PGBOUNCER and request.param != 1:
         pytest.skip("PgBouncer has one worker")
@@ -54,7 +61,7 @@ class Service:
             client.close()
 
 
-@pytest.fixture(params=["postgres", "workers1", "workers4"])
+@pytest.fixture(params=_SERVICES)
 def service(request, primary):
     """The same test against PostgreSQL and against the proxy with two links: the first is what the second must do."""
     if request.param == "postgres":

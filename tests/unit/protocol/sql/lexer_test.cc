@@ -184,5 +184,15 @@ TEST(Encoding, IsUnsafeWhereACharacterMayHoldAnAsciiByte) {
   }
 }
 
+TEST(Token, IsAWordInAnyCaseAndWithAnyOfItsBytes) {
+  const auto first = [](std::string_view text) { return Lexer(text).next(); };
+  EXPECT_TRUE(first("Current_USER").is_word("current_user"));
+  EXPECT_TRUE(first("set_config").is_word("set_config"));
+  EXPECT_TRUE(first("l4nd$").is_word("l4nd$"));
+  EXPECT_FALSE(first("current\x7fuser").is_word("current_user"));
+  EXPECT_FALSE(first("currents").is_word("current"));
+  EXPECT_FALSE(first("'select'").is_word("select"));
+}
+
 }  // namespace
 }  // namespace sportello::sql

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "protocol/sqlstate.h"
+#include "proxy/pool/pool.h"
 
 namespace sportello::proxy {
 namespace {
@@ -25,11 +26,12 @@ class AdminShow : public testing::Test {
     config->secrets["alice"] = "hidden-secret";
     config->secrets["bob"] = "hidden-secret";
     view_.config = config;
-    auto pool = directory_.pool("app", "alice");
-    pool->stats.queries = 120;
-    pool->stats.query_us = 2400;
-    pool->stats.transactions = 60;
-    pool->stats.client_bytes = 6000;
+    PoolStats& stats = stats_of("alice", 0);
+    stats.queries = 100;
+    stats.query_us = 2400;
+    stats.transactions = 60;
+    stats.client_bytes = 6000;
+    stats_of("alice", 3).queries = 20;
     view_.pools = directory_.pools();
     view_.databases = directory_.databases();
     view_.users = directory_.users();
@@ -47,6 +49,11 @@ class AdminShow : public testing::Test {
     auto& servers = view_.workers[0].servers;
     servers.push_back({.id = 0xabc0, .user = "alice", .database = "app", .state = state});
     return servers.back();
+  }
+
+  // What one worker's part of a pool of "app" has counted.
+  PoolStats& stats_of(const std::string& user, size_t worker) {
+    return Pool(directory_.pool("app", user), worker).stats();
   }
 
   AdminTable shown(ShowTopic topic) {
@@ -174,7 +181,7 @@ TEST_F(AdminShow, ShowsClientsThatHaveLoggedIn) {
 }
 
 TEST_F(AdminShow, SumsAndAveragesPerDatabase) {
-  directory_.pool("app", "bob")->stats.queries = 80;
+  stats_of("bob", 1).queries = 80;
   view_.pools = directory_.pools();
   const AdminTable stats = shown(ShowTopic::Stats);
   ASSERT_EQ(stats.rows.size(), 1U);
@@ -194,7 +201,7 @@ TEST_F(AdminShow, SumsAndAveragesPerDatabase) {
 TEST_F(AdminShow, AveragesOverOneToTwoPeriods) {
   EXPECT_FALSE(sampler_.tick(start_ + seconds(59), seconds(60), view_.pools));
   EXPECT_TRUE(sampler_.tick(start_ + seconds(60), seconds(60), view_.pools));  // 120 queries noted
-  directory_.pool("app", "alice")->stats.queries = 420;
+  stats_of("alice", 0).queries = 400;
   EXPECT_TRUE(sampler_.tick(start_ + seconds(120), seconds(60), view_.pools));
   view_.now = start_ + seconds(120);
   EXPECT_EQ(at(shown(ShowTopic::StatsAverages), 0, "query_count"), "5");  // 300 since the first note, 60 s
