@@ -238,6 +238,8 @@ class Resolver {
     answer_.writes_unknown = traits_.writes_unknown || !answer_.known;
     answer_.volatile_functions = traits_.is_volatile || facts_.volatile_functions;
     answer_.stable_functions = traits_.is_stable || facts_.stable_functions;
+    answer_.stable_beyond_settings =
+        traits_.is_stable || (facts_.stable_functions && !facts_.stable_by_settings);
     answer_.user_dependent = traits_.user_dependent || facts_.user_dependent || answer_.row_security;
     answer_.table_sample = traits_.samples || facts_.table_sample;
     answer_.system_columns = traits_.has_system_columns || facts_.system_columns;

@@ -32,7 +32,8 @@ struct ResolvedFacts {
 
   bool volatile_functions = false;
   bool stable_functions = false;
-  bool user_dependent = false;  // two users may get different rows
+  bool stable_beyond_settings = false;  // not only on the session's settings (to_char, date_trunc)
+  bool user_dependent = false;          // two users may get different rows
   bool table_sample = false;
   bool system_columns = false;
 

@@ -26,6 +26,8 @@ enum class LogFormat : uint8_t { Text, Json };
 enum class LogLevel : uint8_t { Trace, Debug, Info, Warning, Error, Critical, Off };
 enum class Invalidation : uint8_t { Wal, Proxy };
 enum class Freshness : uint8_t { Table, Session, Bounded };
+enum class CacheMode : uint8_t { Off, Shadow, On };
+enum class CacheInTransaction : uint8_t { Never, ReadCommitted };
 
 // As the configuration file spells them: "transaction", "scram-sha-256", "verify-full", …
 std::string_view to_string(PoolMode value);
@@ -35,6 +37,8 @@ std::string_view to_string(LogFormat value);
 std::string_view to_string(LogLevel value);
 std::string_view to_string(Invalidation value);
 std::string_view to_string(Freshness value);
+std::string_view to_string(CacheMode value);
+std::string_view to_string(CacheInTransaction value);
 
 // One PostgreSQL server, from a conninfo string or URI (libpq-connect.html#LIBPQ-CONNSTRING).
 struct ServerAddress {
@@ -93,14 +97,21 @@ struct User {
   bool operator==(const User&) const = default;
 };
 
-// [[cache.rules]]: which reads may be cached, and for how long. A rule has a query or tables, not both.
+// [[cache.rules]]: which reads may be cached, and for how long. A rule has a query, a fingerprint or tables.
 struct CacheRule {
   std::string name;
   std::string query;                      // any statement of this shape
+  std::string fingerprint;                // the same, as SHOW QUERIES shows it: 16 hexadecimal digits
   std::vector<std::string> tables;        // any statement that reads only these
+  std::vector<std::string> databases;     // key: database; empty: any
+  std::vector<std::string> users;         // key: user; empty: any
+  std::vector<std::string> applications;  // key: application_name; empty: any
+  CacheMode mode = CacheMode::On;         // shadow: kept and counted, answered by the server
   Milliseconds ttl{0};                    // how long a result is served at most; always above zero
   bool shared = false;                    // users may get each other's results
-  bool allow_stable = false;              // STABLE functions, such as now(), are allowed
+  bool stable_functions = false;          // STABLE functions, such as now(), are allowed
+  bool untracked_tables = false;          // so are tables whose changes nobody tells; the ttl bounds it
+  CacheInTransaction in_transaction = CacheInTransaction::Never;
   uint64_t max_result_size = 1ULL << 20;  // a larger result is not stored
 
   bool operator==(const CacheRule&) const = default;

@@ -106,7 +106,12 @@ void check_pools(const Config& config, ConfigPlaces& places) {
     places.error(places.of("sql_inspect_max"), "sql_inspect_max is above max_packet_size");
 }
 
-void check_rules(const Cache& cache, ConfigPlaces& places) {
+bool is_fingerprint(std::string_view text) {
+  return text.size() == 16 && text.find_first_not_of("0123456789abcdefABCDEF") == std::string_view::npos;
+}
+
+void check_rules(const Config& config, ConfigPlaces& places) {
+  const Cache& cache = config.cache;
   std::set<std::string> names;
   for (size_t i = 0; i < cache.rules.size(); ++i) {
     const CacheRule& rule = cache.rules[i];
@@ -114,8 +119,15 @@ void check_rules(const Cache& cache, ConfigPlaces& places) {
     if (rule.name.empty()) places.error(places.of(path + ".name"), "a rule needs a name");
     if (!rule.name.empty() && !names.insert(rule.name).second)
       places.error(places.of(path + ".name"), "another rule has this name");
-    if (rule.query.empty() == rule.tables.empty())
-      places.error(places.of(path), "a rule has either a query or tables");
+    if ((rule.query.empty() ? 0 : 1) + (rule.fingerprint.empty() ? 0 : 1) + (rule.tables.empty() ? 0 : 1) !=
+        1)
+      places.error(places.of(path), "a rule has either a query or tables (or a fingerprint)");
+    if (!rule.fingerprint.empty() && !is_fingerprint(rule.fingerprint))
+      places.error(places.of(path + ".fingerprint"), "a fingerprint has 16 hexadecimal digits");
+    for (const std::string& database : rule.databases) {
+      if (!config.databases.contains(database) && !config.databases.contains("*"))
+        places.error(places.of(path + ".database"), "there is no [databases." + database + "]");
+    }
     if (!places.knows(path + ".ttl"))
       places.error(places.of(path), "a rule needs a ttl, such as ttl = \"60s\"");
     if (rule.max_result_size > cache.max_memory && cache.max_memory != 0)
@@ -130,7 +142,7 @@ void check(const Config& config, ConfigPlaces& places) {
   check_tls(config, places);
   check_pools(config, places);
   for (const auto& [name, database] : config.databases) check_database(config, name, database, places);
-  check_rules(config.cache, places);
+  check_rules(config, places);
   if (config.databases.empty()) places.warning(places.of("databases"), "no [databases] are configured");
   if (config.listen_addr.empty() && config.unix_socket_dir.empty())
     places.warning(places.of("listen_addr"),

@@ -27,6 +27,10 @@ constexpr EnumName<Invalidation> kInvalidations[] = {{Invalidation::Wal, "wal"},
                                                      {Invalidation::Proxy, "proxy"}};
 constexpr EnumName<Freshness> kFreshness[] = {
     {Freshness::Table, "table"}, {Freshness::Session, "session"}, {Freshness::Bounded, "bounded"}};
+constexpr EnumName<CacheMode> kCacheModes[] = {
+    {CacheMode::Off, "off"}, {CacheMode::Shadow, "shadow"}, {CacheMode::On, "on"}};
+constexpr EnumName<CacheInTransaction> kInTransaction[] = {
+    {CacheInTransaction::Never, "never"}, {CacheInTransaction::ReadCommitted, "read_committed"}};
 
 template <typename Enum>
 std::string_view name_of(Enum value) {
@@ -44,6 +48,8 @@ std::span<const EnumName<LogFormat>> names_of(LogFormat) { return kLogFormats; }
 std::span<const EnumName<LogLevel>> names_of(LogLevel) { return kLogLevels; }
 std::span<const EnumName<Invalidation>> names_of(Invalidation) { return kInvalidations; }
 std::span<const EnumName<Freshness>> names_of(Freshness) { return kFreshness; }
+std::span<const EnumName<CacheMode>> names_of(CacheMode) { return kCacheModes; }
+std::span<const EnumName<CacheInTransaction>> names_of(CacheInTransaction) { return kInTransaction; }
 
 std::string_view to_string(PoolMode value) { return name_of(value); }
 std::string_view to_string(AuthType value) { return name_of(value); }
@@ -52,5 +58,7 @@ std::string_view to_string(LogFormat value) { return name_of(value); }
 std::string_view to_string(LogLevel value) { return name_of(value); }
 std::string_view to_string(Invalidation value) { return name_of(value); }
 std::string_view to_string(Freshness value) { return name_of(value); }
+std::string_view to_string(CacheMode value) { return name_of(value); }
+std::string_view to_string(CacheInTransaction value) { return name_of(value); }
 
 }  // namespace sportello::conf

@@ -24,6 +24,8 @@ std::span<const EnumName<LogFormat>> names_of(LogFormat);
 std::span<const EnumName<LogLevel>> names_of(LogLevel);
 std::span<const EnumName<Invalidation>> names_of(Invalidation);
 std::span<const EnumName<Freshness>> names_of(Freshness);
+std::span<const EnumName<CacheMode>> names_of(CacheMode);
+std::span<const EnumName<CacheInTransaction>> names_of(CacheInTransaction);
 
 template <typename Enum>
 std::optional<Enum> parse_enum(std::string_view text) {

@@ -188,6 +188,14 @@ TEST(ConfigLoader, SettingsThatNeedOrContradictEachOtherAreRefused) {
   EXPECT_THAT(problem(start + kTail + "[[cache.rules]]\nquery=\"x\"\nttl=1\n"), HasSubstr("needs a name"));
   EXPECT_THAT(problem(start + kTail + "[[cache.rules]]\nname=\"r\"\nquery=\"x\"\nttl=0\n"),
               HasSubstr("at least \"1ms\""));
+  const std::string rule = start + kTail + "[[cache.rules]]\nname=\"r\"\nttl=1\n";
+  EXPECT_THAT(problem(rule + "query=\"x\"\nfingerprint=\"0123456789abcdef\"\n"),
+              HasSubstr("either a query or tables"));
+  EXPECT_THAT(problem(rule + "fingerprint=\"xyz\"\n"), HasSubstr("16 hexadecimal digits"));
+  EXPECT_THAT(problem(rule + "query=\"x\"\ndatabase=\"nowhere\"\n"),
+              HasSubstr("there is no [databases.nowhere]"));
+  EXPECT_THAT(problem(rule + "query=\"x\"\nmode=\"maybe\"\n"), HasSubstr("\"shadow\""));
+  EXPECT_THAT(problem(rule + "query=\"x\"\nin_transaction=\"always\"\n"), HasSubstr("\"read_committed\""));
 }
 
 TEST(ConfigLoader, SectionsThatDoNotExistAreRefused) {

@@ -1,0 +1,54 @@
+// Everything that a result depends on beside the data, as bytes that are equal only if all of it is. The hash
+// says where to look; the store compares the bytes in full.
+//
+// What means the same is written the same: no formats and "all text", types that are not given and types that
+// are 0. Whether Query or Bind asked is not in it, as the rows are the same: CachedResult says which forms it
+// can serve.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "cache/catalog_rows.h"
+
+namespace sportello::cache {
+
+struct KeyParts {
+  uint64_t database = 0;  // the database's number in this process, never given twice
+  uint64_t meaning = 0;   // Catalog::version(): what the names in the text mean
+  std::string_view user;  // empty in both: the rule shares results between users
+  std::string_view role;
+  // All that the client set and that may change a result, in an order of its own: search_path, TimeZone, …
+  std::string_view settings;
+  std::string_view text;
+  std::span<const Oid> parameter_types;  // as Parse gave them
+  std::span<const int16_t> parameter_formats;
+  std::span<const std::optional<std::string_view>> parameters;  // nothing: NULL
+  std::span<const int16_t> result_formats;
+};
+
+struct KeyView {
+  std::string_view bytes;
+  uint64_t hash = 0;
+};
+
+// Keeps its buffer, so that a look-up allocates nothing.
+class KeyBuilder {
+ public:
+  // Good until the next call. Nothing: the formats are not as many as the parameters, which is an error for
+  // the server to tell.
+  std::optional<KeyView> build(const KeyParts& parts);
+
+ private:
+  template <typename Number>
+  void number(Number value);
+  void size(size_t value);
+  void text(std::string_view value);
+
+  std::string bytes_;
+};
+
+}  // namespace sportello::cache

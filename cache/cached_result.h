@@ -1,0 +1,52 @@
+// The answer to one read, as the very messages that the server sent: RowDescription, DataRows,
+// CommandComplete, in one piece. Immutable, shared by threads as CachedResultRef; made by result_recorder.h.
+//
+// What goes around it is the session's own: ParseComplete, BindComplete, ReadyForQuery.
+//
+//   Query                        description + rows_and_end
+//   Parse Bind Execute           rows_and_end
+//   Parse Bind Describe Execute  description + rows_and_end (of the portal)
+//   Describe of the statement    parameter_description + append_statement_description()
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "cache/session_floor.h"
+
+namespace sportello::cache {
+
+class CachedResult {
+ public:
+  // `messages`: a RowDescription of `description_bytes` (zero: none was sent), DataRows, CommandComplete.
+  CachedResult(std::string_view messages, size_t description_bytes, std::string_view parameter_description,
+               uint64_t rows);
+
+  std::string_view description() const { return messages().substr(0, description_bytes_); }
+  std::string_view rows_and_end() const { return messages().substr(description_bytes_); }
+  // All of the above, as Query wants it.
+  std::string_view messages() const { return std::string_view(bytes_).substr(parameter_bytes_); }
+  // The ParameterDescription message; empty: none was sent.
+  std::string_view parameter_description() const {
+    return std::string_view(bytes_).substr(0, parameter_bytes_);
+  }
+  // The RowDescription that Describe of a statement gives, where formats are not known yet and so zero.
+  void append_statement_description(std::string& out) const;
+
+  AnswerForm form() const { return {description_bytes_ != 0, parameter_bytes_ != 0}; }
+  uint64_t rows() const { return rows_; }
+  // All that it takes, on the heap, itself included.
+  size_t memory_bytes() const;
+
+ private:
+  std::string bytes_;  // parameter_description(), then messages()
+  size_t parameter_bytes_;
+  size_t description_bytes_;
+  uint64_t rows_;
+};
+
+using CachedResultRef = std::shared_ptr<const CachedResult>;
+
+}  // namespace sportello::cache

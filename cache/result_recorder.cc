@@ -1,0 +1,207 @@
+#include "cache/result_recorder.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include "cache/row_description.h"
+#include "protocol/backend_messages.h"
+#include "protocol/frame_decoder.h"
+
+namespace sportello::cache {
+namespace {
+
+// What is not kept is small, or is refused by its type.
+constexpr uint32_t kMaxSmallLength = 64 * 1024;
+
+// "SELECT 5"; false: another command.
+bool rows_of_select(std::string_view tag, uint64_t& rows) {
+  constexpr std::string_view kSelect = "SELECT ";
+  if (!tag.starts_with(kSelect)) return false;
+  tag.remove_prefix(kSelect.size());
+  const auto [end, problem] = std::from_chars(tag.data(), tag.data() + tag.size(), rows);
+  return problem == std::errc() && end == tag.data() + tag.size();
+}
+
+// Types that say by themselves that nothing can be kept; None: not one of them.
+Refusal refusal_of(char type) {
+  switch (type) {
+    case backend::kErrorResponse:
+      return Refusal::Error;
+    case backend::kNoticeResponse:
+      return Refusal::Notice;
+    case backend::kParameterStatus:
+      return Refusal::SettingChanged;
+    case backend::kPortalSuspended:
+      return Refusal::Suspended;
+    case backend::kCopyInResponse:
+    case backend::kCopyOutResponse:
+    case backend::kCopyBothResponse:
+    case backend::kCopyData:
+    case backend::kCopyDone:
+      return Refusal::Copy;
+    case backend::kEmptyQueryResponse:
+    case backend::kNoData:
+      return Refusal::NotRows;
+    case backend::kParseComplete:
+    case backend::kBindComplete:
+    case backend::kCloseComplete:
+    case backend::kParameterDescription:
+    case backend::kRowDescription:
+    case backend::kDataRow:
+    case backend::kCommandComplete:
+    case backend::kNotificationResponse:
+    case backend::kReadyForQuery:
+      return Refusal::None;
+    default:
+      return Refusal::Malformed;
+  }
+}
+
+}  // namespace
+
+std::string_view to_string(Refusal refusal) {
+  switch (refusal) {
+    case Refusal::None:
+      return "kept";
+    case Refusal::Unfinished:
+      return "the answer did not end";
+    case Refusal::Error:
+      return "the answer was an error";
+    case Refusal::Notice:
+      return "a notice came with the answer";
+    case Refusal::SettingChanged:
+      return "a setting changed with the answer";
+    case Refusal::TooLarge:
+      return "the result is larger than max_result_size";
+    case Refusal::Suspended:
+      return "only a part of the rows was fetched";
+    case Refusal::Copy:
+      return "the answer was a COPY";
+    case Refusal::NotRows:
+      return "the answer was not that of a SELECT";
+    case Refusal::SeveralResults:
+      return "the answer was not exactly one result";
+    case Refusal::InTransaction:
+      return "the answer was given within a transaction";
+    case Refusal::Malformed:
+      return "the answer was not understood";
+  }
+  return "";
+}
+
+ResultRecorder::ResultRecorder(uint64_t limit_bytes, std::vector<int16_t> result_formats)
+    : limit_bytes_(limit_bytes), result_formats_(std::move(result_formats)) {}
+
+void ResultRecorder::feed(std::string_view bytes) {
+  while (!bytes.empty() && !is_done()) {
+    if (type_ == 0) {
+      const size_t n = std::min(bytes.size(), kFrameHeaderBytes - header_.size());
+      header_.append(bytes.substr(0, n));
+      bytes.remove_prefix(n);
+      if (header_.size() < kFrameHeaderBytes || !begin_message(header_)) continue;
+    }
+    const auto n = static_cast<size_t>(std::min<uint64_t>(bytes.size(), missing_));
+    (is_kept(type_) ? messages_ : header_).append(bytes.substr(0, n));
+    bytes.remove_prefix(n);
+    missing_ -= n;
+    if (missing_ == 0) end_message();
+  }
+}
+
+bool ResultRecorder::is_kept(char type) const {
+  return type == backend::kRowDescription || type == backend::kDataRow || type == backend::kCommandComplete;
+}
+
+bool ResultRecorder::begin_message(std::string_view header) {
+  Frame frame{};
+  if (peek_frame(header, frame) != FrameStatus::Header) {
+    refuse(Refusal::Malformed);
+    return false;
+  }
+  if (const Refusal why = refusal_of(frame.type); why != Refusal::None) {
+    refuse(why);
+    return false;
+  }
+  if (is_kept(frame.type)) {
+    if (messages_.size() + frame.total_bytes() > limit_bytes_) {
+      refuse(Refusal::TooLarge);
+      return false;
+    }
+    begun_at_ = messages_.size();
+    messages_.append(header);
+  } else if (frame.length > kMaxSmallLength) {
+    refuse(Refusal::TooLarge);
+    return false;
+  }
+  type_ = frame.type;
+  missing_ = frame.body_bytes();
+  return true;
+}
+
+void ResultRecorder::end_message() {
+  const std::string_view body = std::string_view(header_).substr(kFrameHeaderBytes);
+  switch (type_) {
+    case backend::kRowDescription:
+      end_row_description();
+      break;
+    case backend::kDataRow:
+      ++rows_;
+      if (commands_ != 0) refuse(Refusal::SeveralResults);
+      break;
+    case backend::kCommandComplete:
+      end_command();
+      break;
+    case backend::kParameterDescription:
+      parameters_ = header_;
+      break;
+    case backend::kReadyForQuery:
+      end_answer(body);
+      break;
+    default:
+      break;
+  }
+  header_.clear();
+  type_ = 0;
+}
+
+// Describe of the statement and of the portal may both have been asked for; the formats of the two differ, so
+// what is kept is always written as the portal's.
+void ResultRecorder::end_row_description() {
+  char* const message = messages_.data() + begun_at_;
+  if (rows_ != 0 || commands_ != 0) return refuse(Refusal::SeveralResults);
+  if (!set_formats(std::string_view(messages_).substr(begun_at_), result_formats_, message))
+    return refuse(Refusal::Malformed);
+  if (begun_at_ != 0) messages_.erase(0, begun_at_);
+  description_bytes_ = messages_.size();
+}
+
+void ResultRecorder::end_command() {
+  const auto tag = decode_command_complete(std::string_view(messages_).substr(begun_at_ + kFrameHeaderBytes));
+  uint64_t told = 0;
+  if (!tag) return refuse(Refusal::Malformed);
+  if (!rows_of_select(*tag, told)) return refuse(Refusal::NotRows);
+  if (++commands_ > 1) return refuse(Refusal::SeveralResults);
+  if (told != rows_) return refuse(Refusal::Malformed);
+}
+
+void ResultRecorder::end_answer(std::string_view body) {
+  const auto status = decode_ready_for_query(body);
+  if (!status) return refuse(Refusal::Malformed);
+  if (*status != TransactionStatus::Idle) return refuse(Refusal::InTransaction);
+  if (commands_ != 1) return refuse(Refusal::SeveralResults);
+  ready_ = true;
+}
+
+void ResultRecorder::refuse(Refusal why) {
+  refusal_ = why;
+  messages_ = {};
+  header_ = {};
+  parameters_ = {};
+}
+
+CachedResultRef ResultRecorder::result() const {
+  if (refusal() != Refusal::None) return nullptr;
+  return std::make_shared<const CachedResult>(messages_, description_bytes_, parameters_, rows_);
+}
+
+}  // namespace sportello::cache

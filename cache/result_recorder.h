@@ -1,0 +1,75 @@
+// Watches what a server sends for one read, in any pieces, and gives a CachedResult at its end, or the reason
+// why there is none. It holds no more than the limit: what is larger is refused as soon as a length word says
+// so.
+//
+// It is fed what belongs to the request alone: answers to messages of ours (a settings difference, a Parse on
+// the way) are the caller's to leave out, though a ParseComplete does no harm. Once it refused, it looks at
+// nothing more.
+//
+// protocol-flow.html. One thread.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cache/cached_result.h"
+
+namespace sportello::cache {
+
+// Why an answer is not kept.
+enum class Refusal : uint8_t {
+  None,
+  Unfinished,      // no ReadyForQuery yet, or the link was lost
+  Error,           // ErrorResponse
+  Notice,          // NoticeResponse: each client is to see it
+  SettingChanged,  // ParameterStatus
+  TooLarge,        // beyond the limit
+  Suspended,       // PortalSuspended: there are more rows
+  Copy,            // COPY in any direction
+  NotRows,         // CommandComplete of something else than SELECT, EmptyQueryResponse, NoData
+  SeveralResults,  // more than one CommandComplete, or none
+  InTransaction,   // ReadyForQuery is not 'I'
+  Malformed,       // not what the protocol allows
+};
+std::string_view to_string(Refusal refusal);
+
+class ResultRecorder {
+ public:
+  // `result_formats`: of the Bind; none for Query.
+  ResultRecorder(uint64_t limit_bytes, std::vector<int16_t> result_formats);
+
+  void feed(std::string_view bytes);
+  // ReadyForQuery came, or it refused before.
+  bool is_done() const { return ready_ || refusal_ != Refusal::None; }
+  // None only if result() gives something.
+  Refusal refusal() const { return is_done() ? refusal_ : Refusal::Unfinished; }
+  // nullptr: see refusal().
+  CachedResultRef result() const;
+
+ private:
+  bool begin_message(std::string_view header);
+  bool is_kept(char type) const;
+  void end_message();
+  void end_row_description();
+  void end_command();
+  void end_answer(std::string_view body);
+  void refuse(Refusal why);
+
+  const uint64_t limit_bytes_;
+  const std::vector<int16_t> result_formats_;
+  std::string header_;    // of a message that is not whole yet; then, of small messages, the body too
+  uint64_t missing_ = 0;  // of the message at hand
+  char type_ = 0;         // 0: between messages
+  size_t begun_at_ = 0;   // where the message at hand begins in what holds it
+  std::string messages_;
+  size_t description_bytes_ = 0;
+  std::string parameters_;
+  uint64_t rows_ = 0;
+  int commands_ = 0;
+  bool ready_ = false;
+  Refusal refusal_ = Refusal::None;
+};
+
+}  // namespace sportello::cache

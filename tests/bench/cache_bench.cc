@@ -1,0 +1,161 @@
+// What the result cache costs: making a key, finding a result (alone and with other threads), keeping one,
+// with evictions, and what a read on a replica asks the board.
+#include <benchmark/benchmark.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cache/fence.h"
+#include "cache/result_store.h"
+#include "protocol/backend_messages.h"
+
+namespace sportello::cache {
+namespace {
+
+constexpr std::string_view kText =
+    "SELECT n.id, n.studio_name, n.city, n.rating, u.email FROM notaries n JOIN users u ON u.id = n.user_id "
+    "WHERE n.city = $1 ORDER BY n.rating DESC LIMIT 20";
+constexpr size_t kKeys = 10'000;
+
+struct World {
+  explicit World(uint64_t max_bytes, size_t row_bytes = 200) : store(max_bytes) {
+    std::string messages;
+    for (int i = 0; i < 20; ++i) append_text_data_row(messages, {std::string(row_bytes, 'x')});
+    append_command_complete(messages, "SELECT 20");
+    result = std::make_shared<const CachedResult>(messages, 0, "", 20);
+  }
+
+  static KeyView key(KeyBuilder& keys, size_t number) {
+    const std::string value = std::to_string(number);
+    const std::optional<std::string_view> parameters[] = {value};
+    return *keys.build({.database = 1,
+                        .user = "portal",
+                        .role = "portal",
+                        .settings = "search_path=public",
+                        .text = kText,
+                        .parameters = parameters});
+  }
+  void put(const KeyView& key) {
+    const TableState* const tags[] = {&tables->of(1), &tables->of(2)};
+    store.put(key, {Snapshot::take(tables, tags), board.sequence(), now, 1, 1}, result);
+  }
+  void fill() {
+    KeyBuilder keys;
+    for (size_t i = 0; i < kKeys; ++i) put(key(keys, i));
+  }
+
+  std::shared_ptr<TableStates> tables = std::make_shared<TableStates>();
+  FreshnessBoard board{*tables};
+  ResultStore store;
+  CachedResultRef result;
+  Clock::time_point now{};
+};
+
+void MakeKey(benchmark::State& state) {
+  KeyBuilder keys;
+  for (auto _ : state) benchmark::DoNotOptimize(World::key(keys, 4711));
+}
+BENCHMARK(MakeKey);
+
+// The key is made in it, as for every request.
+void LookUpHit(benchmark::State& state) {
+  static World& world = *[] {
+    auto* const filled = new World(1ULL << 30);
+    filled->fill();
+    return filled;
+  }();
+  KeyBuilder keys;
+  size_t number = static_cast<size_t>(state.thread_index()) * 1'237;
+  for (auto _ : state) {
+    number = (number + 7'919) % kKeys;
+    const Found found =
+        world.store.look_up({World::key(keys, number), world.now, std::chrono::hours(1), {}, {}});
+    if (found.result == nullptr) state.SkipWithError("not a hit");
+    benchmark::DoNotOptimize(found.result->messages().data());
+  }
+}
+BENCHMARK(LookUpHit)->Threads(1)->Threads(2)->UseRealTime();
+
+void LookUpHitOfOneKey(benchmark::State& state) {
+  static World& world = *[] {
+    auto* const filled = new World(1ULL << 30);
+    filled->fill();
+    return filled;
+  }();
+  KeyBuilder keys;
+  const KeyView key = World::key(keys, 1);
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(world.store.look_up({key, world.now, std::chrono::hours(1), {}, {}}).outcome);
+  }
+}
+BENCHMARK(LookUpHitOfOneKey)->Threads(1)->Threads(2)->UseRealTime();
+
+void LookUpMiss(benchmark::State& state) {
+  World world(1ULL << 30);
+  world.fill();
+  KeyBuilder keys;
+  size_t number = kKeys;
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(
+        world.store.look_up({World::key(keys, ++number), world.now, std::chrono::hours(1), {}, {}}).outcome);
+  }
+}
+BENCHMARK(LookUpMiss);
+
+// The store is full, so each result makes others go.
+void PutWithEviction(benchmark::State& state) {
+  World world(16 << 20);
+  KeyBuilder keys;
+  size_t number = 0;
+  for (auto _ : state) world.put(World::key(keys, ++number));
+  state.counters["entries"] = static_cast<double>(world.store.size());
+}
+BENCHMARK(PutWithEviction);
+
+// What 100,000 results of 4 kB take beyond their bytes; not a time.
+void Overhead(benchmark::State& state) {
+  for (auto _ : state) {
+    auto world = std::make_unique<World>(1ULL << 30);
+    KeyBuilder keys;
+    for (size_t i = 0; i < 100'000; ++i) {
+      world->result = std::make_shared<const CachedResult>(world->result->messages(), 0, "", 20);
+      world->put(World::key(keys, i));
+    }
+    const auto payload = static_cast<double>(world->result->messages().size() * world->store.size());
+    state.counters["overhead_%"] = (static_cast<double>(world->store.used_bytes()) / payload - 1) * 100;
+  }
+}
+BENCHMARK(Overhead)->Iterations(1);
+
+void NeedsOfARead(benchmark::State& state) {
+  World world(1 << 20);
+  const auto replica = world.board.add_node();
+  const TableState* const tags[] = {&world.tables->of(1), &world.tables->of(2), &world.tables->of(3)};
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(replica->may_answer(needs_of(tags, world.tables->all(), 1)));
+  }
+}
+BENCHMARK(NeedsOfARead);
+
+void RaiseAndSettleAFence(benchmark::State& state) {
+  World world(1 << 20);
+  for (auto _ : state) {
+    Fence fence(world.board, {&world.tables->of(1), &world.tables->of(2)});
+    benchmark::DoNotOptimize(fence.settle());
+  }
+}
+BENCHMARK(RaiseAndSettleAFence);
+
+void FindATablesState(benchmark::State& state) {
+  TableStates tables;
+  for (Oid oid = 16'384; oid < 26'384; ++oid) tables.of(oid);
+  Oid oid = 0;
+  for (auto _ : state) benchmark::DoNotOptimize(&tables.of(16'384 + (oid += 7'919) % 10'000));
+}
+BENCHMARK(FindATablesState);
+
+}  // namespace
+}  // namespace sportello::cache
+
+BENCHMARK_MAIN();

@@ -1,0 +1,74 @@
+#include "cache/cached_result.h"
+
+#include <gtest/gtest.h>
+
+#include "cache/row_description.h"
+#include "tests/unit/cache/messages.h"
+
+namespace sportello::cache {
+namespace {
+
+TEST(CachedResult, GivesEachProtocolItsPart) {
+  const std::string description = description_of({"a", "b"});
+  const std::string rest = row_of({"1", std::nullopt}) + complete("SELECT 1");
+  const CachedResult result(description + rest, description.size(), message('t', {"\0\0", 2}), 1);
+  EXPECT_EQ(result.description(), description);
+  EXPECT_EQ(result.rows_and_end(), rest);
+  EXPECT_EQ(result.messages(), description + rest);
+  EXPECT_TRUE(result.form().description);
+  EXPECT_TRUE(result.form().parameter_description);
+}
+
+TEST(CachedResult, SaysThatADescriptionWasNeverSent) {
+  const std::string rest = row_of({"1"}) + complete("SELECT 1");
+  const CachedResult result(rest, 0, "", 1);
+  EXPECT_EQ(result.rows_and_end(), rest);
+  EXPECT_FALSE(result.form().covers({.description = true}));
+  EXPECT_FALSE(result.form().covers({.parameter_description = true}));
+  EXPECT_TRUE(result.form().covers({}));
+}
+
+TEST(CachedResult, DescribesTheStatementWithFormatsNotKnown) {
+  const std::string description = description_of({"a", "b"}, 1);
+  const CachedResult result(description + complete("SELECT 0"), description.size(), "", 0);
+  std::string out = "x";
+  result.append_statement_description(out);
+  EXPECT_EQ(out, "x" + description_of({"a", "b"}, 0));
+}
+
+TEST(CachedResult, CountsAtLeastItsBytes) {
+  const std::string rest = row_of({std::string(4'000, 'x')}) + complete("SELECT 1");
+  EXPECT_GT(CachedResult(rest, 0, "", 1).memory_bytes(), rest.size());
+  EXPECT_LT(CachedResult(rest, 0, "", 1).memory_bytes(), rest.size() + 256);
+}
+
+TEST(RowDescription, TakesOneFormatForAllOrOneAColumn) {
+  const std::string text = description_of({"a", "b"});
+  std::string out(text.size(), '\0');
+  const int16_t binary[] = {1};
+  ASSERT_TRUE(set_formats(text, binary, out.data()));
+  EXPECT_EQ(out, description_of({"a", "b"}, 1));
+  const int16_t mixed[] = {0, 1};
+  ASSERT_TRUE(set_formats(text, mixed, out.data()));
+  EXPECT_EQ(out.substr(0, out.size() - 1), text.substr(0, text.size() - 1));
+  EXPECT_EQ(out.back(), 1);
+}
+
+TEST(RowDescription, RefusesAsManyFormatsAsThereAreNoColumns) {
+  const std::string text = description_of({"a", "b"});
+  std::string out(text.size(), '\0');
+  const int16_t three[] = {0, 1, 0};
+  EXPECT_FALSE(set_formats(text, three, out.data()));
+}
+
+TEST(RowDescription, RefusesEveryTruncation) {
+  const std::string text = description_of({"a", "b"});
+  std::string out(text.size(), '\0');
+  for (size_t size = 0; size < text.size(); ++size) {
+    EXPECT_FALSE(set_formats(std::string_view(text).substr(0, size), {}, out.data())) << size;
+  }
+  EXPECT_FALSE(set_formats(message('D', text), {}, std::string(text.size() + 5, '\0').data()));
+}
+
+}  // namespace
+}  // namespace sportello::cache
