@@ -79,11 +79,11 @@ void AuthSource::go_on() {
     ask();
   } else if (connection_.state() == PqConnection::State::Closed) {
     connection_.connect(target_.keywords, kAuthQueryDeadline,
-                        [this](Result<void> result) { connected(std::move(result)); });
+                        [this](const Result<void>& result) { connected(result); });
   }
 }
 
-void AuthSource::connected(Result<void> result) {
+void AuthSource::connected(const Result<void>& result) {
   if (result.ok()) {
     go_on();
     return;

@@ -35,7 +35,7 @@ class AuthSource {
 
  private:
   void go_on();
-  void connected(Result<void> result);
+  void connected(const Result<void>& result);
   void ask();
   void answered(const std::string& user, Result<PqRows> result);
   void answer_all(const std::string& user, const SecretLookup& found);

@@ -64,7 +64,7 @@ bool CatalogSource::is_due() const {
 }
 
 void CatalogSource::connect() {
-  connection_.connect(login_.keywords, kConnectDeadline, [this](Result<void> result) {
+  connection_.connect(login_.keywords, kConnectDeadline, [this](const Result<void>& result) {
     if (result.ok()) {
       is_open_ = true;
       begin_load();

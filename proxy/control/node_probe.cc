@@ -122,7 +122,14 @@ void NodeProbe::on_readable() {
 
 void NodeProbe::report(NodeReport report) {
   timer_.reset();
-  // They may be on the stack: gone when the callbacks in hand have returned.
+  // They may be on the stack: gone when the callbacks in hand have returned, and until then told nothing
+  // more.
+  if (connector_) {
+    connector_->abandon();
+  }
+  if (transport_) {
+    transport_->leave_loop();
+  }
   loop_->post([connector = std::move(connector_), transport = std::move(transport_)] {});
   std::exchange(done_, nullptr)(report);
 }

@@ -62,6 +62,13 @@ void ServerConnector::start_to(const ServerEndpoint& endpoint) {
   try_next();
 }
 
+void ServerConnector::abandon() {
+  lookup_ = {};
+  if (transport_) {
+    transport_->leave_loop();
+  }
+}
+
 void ServerConnector::start() {
   if (target_.host.starts_with('/')) {
     start_to(unix_endpoint(target_.host, target_.port));

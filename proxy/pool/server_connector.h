@@ -70,6 +70,8 @@ class ServerConnector final : private Transport::Handler {
   void start();
   // To that address and no other: where a cancel request has to go.
   void start_to(const ServerEndpoint& endpoint);
+  // Its owner has no more use for it: whatever this round of the loop still has for it is not told.
+  void abandon();
   // It, or its machine, has said something so far, be it that nobody listens there.
   bool server_answered() const { return server_answered_; }
 

@@ -57,8 +57,9 @@ ServerLoginRequest server_login_request(const RuntimeConfig& config, const PoolS
 void add_client_parameters(ServerLoginRequest& request,
                            const std::vector<std::pair<std::string, std::string>>& parameters) {
   for (const auto& [name, value] : parameters) {
-    const auto given = std::find_if(request.parameters.begin(), request.parameters.end(),
-                                    [&](const auto& each) { return same_setting_name(each.first, name); });
+    const auto given = std::find_if(
+        request.parameters.begin(), request.parameters.end(),
+        [&, &new_name = name](const auto& each) { return same_setting_name(each.first, new_name); });
     if (given == request.parameters.end()) {
       request.parameters.emplace_back(name, value);
     } else if (name == "options") {

@@ -186,9 +186,9 @@ ClientSession::Outcome ClientSession::on_message(const Message& message, Outbox&
     discard(message);
     return Outcome::Taken;
   }
-  if (link_ == nullptr && !message.whole() && message.frame.length <= context_->inspect_max &&
+  if (link_ == nullptr && !message.whole() && message.body().size() <= context_->inspect_max &&
       message.frame.type != kTerminate) {
-    return Outcome::NeedMore;  // no server waits for the rest of a short message
+    return Outcome::NeedMore;  // no server waits for the front of a message
   }
   if (link_differs_ && link_ != nullptr && link_->owed.empty() && !link_->unsynced &&
       link_->status != TransactionStatus::Failed) {

@@ -484,8 +484,9 @@ bool ClientStartup::take_startup_parameters() {
           *tracked == Tracked::ApplicationName ? clean_application_name(value) : value;
       continue;
     }
-    std::erase_if(wanted_.startup,
-                  [&](const auto& earlier) { return same_setting_name(earlier.first, name); });
+    std::erase_if(wanted_.startup, [&, &its_name = name](const auto& earlier) {
+      return same_setting_name(earlier.first, its_name);
+    });
     wanted_.startup.emplace_back(std::move(name), std::move(value));
   }
   if (config_->conf.application_name_add_host) {

@@ -2,7 +2,7 @@
 
 A port is taken from below the kernel's ephemeral range, so that no outgoing connection can grab it between our look
 and the server's bind, and is locked with flock in a directory all test processes of the machine share: two test runs
-side by side never meet. The lock lives as long as this process.
+side by side never meet. The lock lives until release_port, or as long as this process.
 """
 import fcntl
 import os
@@ -11,18 +11,21 @@ import socket
 
 _FIRST, _LAST = 12000, 30000
 _LOCK_DIRECTORY = "/tmp/sportello-test-ports"
-_held = []
+_held = {}  # port -> descriptor of its lock
+
+
+def _path(port):
+    return os.path.join(_LOCK_DIRECTORY, str(port))
 
 
 def _lock(port):
-    path = os.path.join(_LOCK_DIRECTORY, str(port))
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    descriptor = os.open(_path(port), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         os.close(descriptor)
         return False
-    _held.append((descriptor, path))
+    _held[port] = descriptor
     return True
 
 
@@ -45,12 +48,19 @@ def free_port():
     raise RuntimeError("no free port between %d and %d" % (_FIRST, _LAST))
 
 
+def release_port(port):
+    """Nobody uses it any more. A run of a thousand tests would else run out of descriptors below select()'s limit."""
+    descriptor = _held.pop(port, None)
+    if descriptor is None:
+        return
+    try:
+        os.unlink(_path(port))
+    except OSError:
+        pass
+    os.close(descriptor)
+
+
 def release_ports():
     """Removes this process's locks; called once, when the test session ends."""
-    while _held:
-        descriptor, path = _held.pop()
-        try:
-            os.unlink(path)
-        except OSError:
-            pass
-        os.close(descriptor)
+    for port in list(_held):
+        release_port(port)

@@ -18,7 +18,7 @@ import psycopg
 
 from . import processes
 from .pgbouncer_ini import ini_text
-from .ports import free_port
+from .ports import free_port, release_port
 from .postgres import DATABASE, PASSWORDS
 from .toml_text import toml_text
 from .waiting import PATIENCE, wait_until
@@ -166,6 +166,7 @@ class ProxyProcess:
             if self.process is not None:
                 processes.end(self.process, signal.SIGKILL)
             processes.remove_directory(self.directory)
+            release_port(self.port)
 
     def reload(self):
         """RELOAD in the console: returns when the new configuration is in force (or raises its error)."""

@@ -1,4 +1,5 @@
-// What a session refuses whatever it says: messages over max_packet_size, and Query under disable_pqexec.
+// What a session refuses whatever it says: messages over max_packet_size, and Query under disable_pqexec; and
+// how much of a long one it waits for.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -35,6 +36,17 @@ TEST_F(MessageLimits, ALongerOneEndsTheConnectionAtItsHeader) {
   EXPECT_EQ(a.last_step().need, ClientStep::Need::Close);
   EXPECT_EQ(a.last_step().reason, CloseReason::ProtocolViolation);
   EXPECT_THAT(a.last_step().detail, HasSubstr("max_packet_size"));
+}
+
+TEST_F(MessageLimits, TheFrontOfALongMessageTakesNoServer) {
+  worker.context.max_packet_size = 1 << 20;
+  worker.context.inspect_max = 256;
+  const std::string parse = client::parse("s", std::string(1000, ' '));
+  a.client(parse.substr(0, 7));
+  EXPECT_EQ(a.last_step().need, ClientStep::Need::Nothing);
+  EXPECT_FALSE(a.holds_link());
+  a.client(parse.substr(7));
+  EXPECT_TRUE(a.holds_link());
 }
 
 TEST_F(MessageLimits, ALongerRowBreaksTheServerConnection) {
