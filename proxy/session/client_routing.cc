@@ -101,7 +101,7 @@ void ClientConnection::leave_route() {
 void ClientConnection::note_fled() {
   if (again_) {
     count(routed_->retried);
-    count(pool_->shared().stats.retried_reads);
+    count(pool_->stats().retried_reads);
   }
   if (session_->take_fled_read_only()) {
     session_->freshness()->names().refuse_shape(read_fingerprint_);
