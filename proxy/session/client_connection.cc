@@ -196,7 +196,7 @@ void ClientConnection::relay(std::string_view view) {
       break;
     }
     const bool routes = pool_->settings().nodes != nullptr && startup_ == nullptr;
-    ServerLink* link = worker_->get_link(routes ? route(view.substr(taken)) : *pool_, *this);
+    ServerLink* link = take_link_of(routes ? route(view.substr(taken)) : *pool_);
     if (link == nullptr) {
       began_to_wait();
       break;

@@ -148,6 +148,7 @@ class ClientConnection final : private Transport::Handler {
   void use_link(ServerLink& link);
   void wait_for_link();
   void began_to_wait();
+  ServerLink* take_link_of(Pool& pool);
   Route choose();
   Pool& enter_route(size_t node, size_t bytes);
   Pool& route(std::string_view in);

@@ -42,6 +42,18 @@ void ClientConnection::track_writes() {
                                                             pool_->shared().user->id, role));
 }
 
+// nullptr: it waits there. A pool may have gone to another server since the route was chosen, of which nobody
+// has asked how far it has come: then it is the primary's.
+ServerLink* ClientConnection::take_link_of(Pool& pool) {
+  ServerLink* link = worker_->get_link(pool, *this);
+  if (link != nullptr && routed_ != nullptr && link->server() != routed_) {
+    worker_->link_unused(*link);
+    leave_route();
+    link = worker_->get_link(*pool_, *this);
+  }
+  return link;
+}
+
 // Of a read of session_->reading().
 Route ClientConnection::choose() {
   const NodeSet& set = *pool_->settings().nodes;
@@ -138,7 +150,7 @@ void ClientConnection::go_on() {
         from = &enter_route(other.node, 0);
       }
     }
-    if (ServerLink* link = worker_->get_link(*from, *this)) {
+    if (ServerLink* link = take_link_of(*from)) {
       link_granted(*link);
     } else {
       began_to_wait();
