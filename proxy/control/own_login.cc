@@ -100,7 +100,10 @@ std::optional<OwnLogin> monitor_login_at(const RuntimeConfig& config, const std:
                               : database == "*"       ? "postgres"
                                                       : database;
   return own_login(config, address,
-                   {.user = user, .dbname = dbname, .purpose = "monitor", .options = keeps_path ? kDeadline : kMonitorOptions});
+                   {.user = user,
+                    .dbname = dbname,
+                    .purpose = keeps_path ? "nodes" : "monitor",
+                    .options = keeps_path ? kDeadline : kMonitorOptions});
 }
 
 }  // namespace sportello::proxy

@@ -350,7 +350,7 @@ def test_the_proxy_watches_databases_whose_catalog_somebody_needs(make_proxy, ow
     proxy = make_proxy({"sportello": {"monitor_user": "carol"}, "databases": _with_replicas(server)})
     proxy.wait_log(r"catalog \(user \"carol\", database \"app\".* relations are known")
     assert _watchers(server) == 1
-    proxy.config["databases"] = _with_replicas(server, routing=False)
+    proxy.config["databases"] = _with_replicas(server, routing="off")
     proxy.write_files()
     proxy.reload()
     wait_until(lambda: _watchers(server) == 0, "nobody needs it any more")
