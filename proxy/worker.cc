@@ -34,11 +34,6 @@ constexpr std::string_view kResetDoubt =
 
 Error silent_server() { return {sqlstate::kConnectionFailure, "the server does not answer"}; }
 
-// RECONNECT, a changed configuration or address: nobody gets it any more.
-bool is_outdated(ServerLink& link) {
-  return link.close_when_free || link.generation() != link.pool().shared().generation.load();
-}
-
 // The server is not there or not ready, as against: it does not want us.
 bool is_unavailable(const Error& error) {
   return error.sqlstate == sqlstate::kSqlclientUnableToEstablishConnection ||
@@ -156,8 +151,7 @@ ServerLink* Worker::get_link(Pool& pool, ClientConnection& client) {
     }
     // One that has rested may be dead without our knowing yet.
     const bool rested = now() - link->last_active() >= kTick;
-    if (link->close_when_free || link->generation() != shared.generation.load(std::memory_order_relaxed) ||
-        (rested && !link->still_there())) {
+    if (link->is_outdated() || (rested && !link->still_there())) {
       close_link(*link);
       continue;
     }
@@ -221,11 +215,9 @@ void Worker::evict_elsewhere(Pool& pool) {
   const PoolSettings& settings = pool.settings();
   DatabaseRuntime* database = pool.shared().database.get();
   UserRuntime* user = pool.shared().user.get();
-  if (pool.shared().links.used() < settings.pool_size &&
-      ((settings.max_db_connections > 0 && database->links.used() >= settings.max_db_connections) ||
-       (settings.max_user_connections > 0 && user->links.used() >= settings.max_user_connections))) {
-    const bool by_database =
-        settings.max_db_connections > 0 && database->links.used() >= settings.max_db_connections;
+  const bool by_database = database->links.is_full(settings.max_db_connections);
+  const bool by_user = user->links.is_full(settings.max_user_connections);
+  if (pool.shared().links.used() < settings.pool_size && (by_database || by_user)) {
     group_->post_evict(by_database ? database : nullptr, by_database ? nullptr : user);
   }
 }
@@ -338,7 +330,7 @@ void Worker::put_back(ServerLink& link) {
   const bool too_old =
       settings.server_lifetime.count() > 0 && now() - link.opened_at() >= settings.server_lifetime;
   const bool yields = its_pool.shared().slots_wanted.load() > 0 && its_pool.is_at_limit();
-  if (link.close_when_free || too_old || yields || link.generation() != its_pool.shared().generation.load()) {
+  if (link.is_outdated() || too_old || yields) {
     close_link(link);
     return;
   }
@@ -423,7 +415,7 @@ void Worker::link_free(ServerLink& link) {
 
 void Worker::reset(ServerLink& link) {
   const std::string& query = link.pool().settings().server_reset_query;
-  if (query.empty() || is_outdated(link)) {
+  if (query.empty() || link.is_outdated()) {
     close_link(link);
   } else {
     link.run_own_query(OwnPurpose::Reset, query);
@@ -540,6 +532,7 @@ void Worker::close_link(ServerLink& link) {
     }
   }
   link.set_phase(LinkPhase::Closed);
+  link.abandon();
   its_pool.release_slot();
   retire(take_out(link));
   if (its_pool.shared().waiting.load() > 0) {
@@ -568,7 +561,7 @@ void Worker::cancel_ended(CancelSender& sender) {
   const auto found =
       std::find_if(cancels_.begin(), cancels_.end(), [&](const auto& at) { return at.get() == &sender; });
   invariant(found != cancels_.end(), "a cancel ends once");
-  sender.end();
+  sender.abandon();
   retire(std::move(*found));
   cancels_.erase(found);
   if (link == nullptr) {
@@ -681,7 +674,7 @@ void Worker::check_links(TimePoint time) {
       close_link(link);
       continue;
     }
-    if (link.phase() == LinkPhase::Held && settings.server_fast_close && is_outdated(link) &&
+    if (link.phase() == LinkPhase::Held && settings.server_fast_close && link.is_outdated() &&
         link.client()->is_between_transactions()) {
       // The session cannot go on as it was without its link: its client is to notice.
       link.close_when_free = true;
@@ -696,7 +689,7 @@ void Worker::check_links(TimePoint time) {
     const bool unused = settings.server_idle_timeout.count() > 0 &&
                         time - link.last_active() >= settings.server_idle_timeout &&
                         link.pool().shared().links.used() > settings.min_pool_size;
-    if (old || unused || is_outdated(link)) {
+    if (old || unused || link.is_outdated()) {
       close_link(link);
     }
   }
@@ -822,9 +815,6 @@ void Worker::forget_pools(const DatabaseRuntime* database) {
                                   [&](const auto& link) { return &link->pool() == its_pool; }) ||
                       std::any_of(clients_.begin(), clients_.end(),
                                   [&](const auto& client) { return client->pool() == its_pool; });
-    if (!used) {
-      entry.first->workers[index_].in_use.store(false);
-    }
     return !used;
   });
 }

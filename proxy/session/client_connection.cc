@@ -102,9 +102,6 @@ void ClientConnection::check_invariants() const {
 // ---- bytes ----
 
 void ClientConnection::on_readable() {
-  if (is_closed()) {
-    return;  // closed by another callback of this round, which had this event already
-  }
   do {
     const std::span<char> buffer = worker_->read_buffer();
     const auto read = transport_.read(buffer);
@@ -611,6 +608,7 @@ void ClientConnection::close_with(const Error& fatal, CloseReason reason) {
     pool_->shared().user->clients.give_back();
   }
   login_ended();
+  transport_.leave_loop();
   worker_->remove_client(*this);
 }
 
