@@ -195,6 +195,9 @@ void Transport::send_ciphertext() {
 }
 
 void Transport::write(std::string_view bytes) {
+  if (bytes.empty()) {
+    return;  // also while a TLS session is not ready to take any
+  }
   if (tls_) {
     encrypt(bytes);
     send_ciphertext();
