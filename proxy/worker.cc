@@ -17,8 +17,6 @@
 namespace sportello::proxy {
 namespace {
 
-constexpr std::chrono::milliseconds kSlowCheck{1000};
-constexpr std::chrono::milliseconds kStandstill{2000};
 constexpr std::chrono::milliseconds kRetryLeast{50};
 constexpr int kRetrySpreadMs = 50;
 constexpr size_t kRandomBytes = 1024;
@@ -34,13 +32,6 @@ constexpr int kMostNestedGifts = 16;
 constexpr std::string_view kResetDoubt =
     "CLOSE ALL; UNLISTEN *; RESET SESSION AUTHORIZATION; RESET ALL; DISCARD TEMP; "
     "SELECT pg_catalog.pg_advisory_unlock_all()";
-
-Error silent_server() { return {sqlstate::kConnectionFailure, "the server does not answer"}; }
-
-// RECONNECT, a changed configuration or address: nobody gets it any more.
-bool is_outdated(ServerLink& link) {
-  return link.close_when_free || link.generation() != link.pool().shared().generation.load();
-}
 
 // The server is not there or not ready, as against: it does not want us.
 bool is_unavailable(const Error& error) {
@@ -191,8 +182,7 @@ ServerLink* Worker::get_link(Pool& pool, ClientConnection& client) {
     }
     // One that has rested may be dead without our knowing yet.
     const bool rested = now() - link->last_active() >= kTick;
-    if (link->close_when_free || link->generation() != shared.generation.load(std::memory_order_relaxed) ||
-        (rested && !link->still_there())) {
+    if (link->is_outdated() || (rested && !link->still_there())) {
       close_link(*link);
       continue;
     }
@@ -256,11 +246,9 @@ void Worker::evict_elsewhere(Pool& pool) {
   const PoolSettings& settings = pool.settings();
   DatabaseRuntime* database = pool.shared().database.get();
   UserRuntime* user = pool.shared().user.get();
-  if (pool.shared().links.used() < settings.pool_size &&
-      ((settings.max_db_connections > 0 && database->links.used() >= settings.max_db_connections) ||
-       (settings.max_user_connections > 0 && user->links.used() >= settings.max_user_connections))) {
-    const bool by_database =
-        settings.max_db_connections > 0 && database->links.used() >= settings.max_db_connections;
+  const bool by_database = database->links.is_full(settings.max_db_connections);
+  const bool by_user = user->links.is_full(settings.max_user_connections);
+  if (pool.shared().links.used() < settings.pool_size && (by_database || by_user)) {
     group_->post_evict(by_database ? database : nullptr, by_database ? nullptr : user);
   }
 }
@@ -373,7 +361,7 @@ void Worker::put_back(ServerLink& link) {
   const bool too_old =
       settings.server_lifetime.count() > 0 && now() - link.opened_at() >= settings.server_lifetime;
   const bool yields = its_pool.shared().slots_wanted.load() > 0 && its_pool.is_at_limit();
-  if (link.close_when_free || too_old || yields || link.generation() != its_pool.shared().generation.load()) {
+  if (link.is_outdated() || too_old || yields) {
     close_link(link);
     return;
   }
@@ -464,7 +452,7 @@ void Worker::send_on(ServerLink& link, bool doubt) {
 
 void Worker::reset(ServerLink& link) {
   const std::string& query = link.pool().settings().server_reset_query;
-  if (query.empty() || is_outdated(link)) {
+  if (query.empty() || link.is_outdated()) {
     close_link(link);
   } else {
     link.run_own_query(OwnPurpose::Reset, query);
@@ -610,6 +598,7 @@ void Worker::close_link(ServerLink& link) {
     }
   }
   link.set_phase(LinkPhase::Closed);
+  link.abandon();
   its_pool.release_slot();
   retire(take_out(link));
   if (its_pool.shared().waiting.load() > 0) {
@@ -638,7 +627,7 @@ void Worker::cancel_ended(CancelSender& sender) {
   const auto found =
       std::find_if(cancels_.begin(), cancels_.end(), [&](const auto& at) { return at.get() == &sender; });
   invariant(found != cancels_.end(), "a cancel ends once");
-  sender.end();
+  sender.abandon();
   retire(std::move(*found));
   cancels_.erase(found);
   if (link == nullptr) {
@@ -660,394 +649,6 @@ std::unique_ptr<ServerLogin> Worker::make_server_login(Pool& pool, const tls::Tl
     add_client_parameters(request, replication->parameters);
   }
   return std::make_unique<ServerLogin>(std::move(request));
-}
-
-// ---- time ----
-
-void Worker::end_round() {
-  precise_now_ = TimePoint();
-  if (!retired_.empty()) {
-    retired_.clear();
-  }
-}
-
-void Worker::tick() {
-  const TimePoint time = now();
-  forgive_standstill(time);
-  if (suspended_) {
-    return;
-  }
-  check_clients(time);
-  check_links(time);
-  check_pools(time);
-  limbo_.tick(time);
-  replication_links_.serve(time);
-  if (draining_) {
-    close_resting_clients();
-  }
-  if (time - last_slow_check_ >= kSlowCheck) {
-    last_slow_check_ = time;
-    if (index_ == 0) {
-      group_->sample_stats(time);
-      group_->forget_unused_databases(time);
-      group_->refresh_names();
-    }
-  }
-  precise_now_ = TimePoint();  // the loop may sleep now
-}
-
-// The process was stopped (SIGSTOP, a machine that slept, a laptop's lid) or starved: nobody else has been
-// slow.
-void Worker::forgive_standstill(TimePoint time) {
-  const auto gap = time - last_tick_;
-  last_tick_ = time;
-  if (gap < kStandstill) {
-    return;
-  }
-  for (const auto& client : clients_) {
-    client->forgive(gap);
-  }
-  for (const auto& link : links_) {
-    link->forgive(gap);
-  }
-}
-
-void Worker::check_clients(TimePoint time) {
-  // Closing one moves the last to its place: from the back, each is seen once.
-  for (size_t i = clients_.size(); i-- > 0;) {
-    if (i < clients_.size()) {
-      clients_[i]->check_timeouts(time);
-    }
-  }
-}
-
-void Worker::check_links(TimePoint time) {
-  for (size_t i = cancels_.size(); i-- > 0;) {
-    if (time >= cancels_[i]->deadline()) {
-      cancel_ended(*cancels_[i]);
-    }
-  }
-  const bool slow = time - last_slow_check_ >= kSlowCheck;
-  for (size_t i = links_.size(); i-- > 0;) {
-    if (i >= links_.size()) {
-      continue;
-    }
-    ServerLink& link = *links_[i];
-    const PoolSettings& settings = link.pool().settings();
-    if (settings.node != nullptr && settings.server_health_interval.count() > 0) {
-      check_health(link, time);
-      if (i >= links_.size() || links_[i].get() != &link) {
-        continue;
-      }
-    }
-    if (link.phase() == LinkPhase::Connecting || link.phase() == LinkPhase::LoggingIn) {
-      if (settings.server_connect_timeout.count() > 0 &&
-          time - link.opened_at() >= settings.server_connect_timeout) {
-        link_failed(link, {sqlstate::kSqlclientUnableToEstablishConnection,
-                           "server_connect_timeout: no login in time"});
-      }
-      continue;
-    }
-    if (link.phase() == LinkPhase::Cleaning && time - link.phase_since() >= std::chrono::seconds(10)) {
-      close_link(link);
-      continue;
-    }
-    if (link.phase() == LinkPhase::Held && settings.server_fast_close && is_outdated(link) &&
-        link.client()->is_between_transactions()) {
-      // The session cannot go on as it was without its link: its client is to notice.
-      link.close_when_free = true;
-      link.client()->close(CloseReason::ServerFastClose);
-      continue;
-    }
-    if (!slow || link.phase() != LinkPhase::Idle) {
-      continue;
-    }
-    const bool old =
-        settings.server_lifetime.count() > 0 && time - link.opened_at() >= settings.server_lifetime;
-    const bool unused = settings.server_idle_timeout.count() > 0 &&
-                        time - link.last_active() >= settings.server_idle_timeout &&
-                        link.pool().shared().links.used() > settings.min_pool_size;
-    if (old || unused || is_outdated(link)) {
-      close_link(link);
-    }
-  }
-}
-
-// Tells the HealthWatch where requests wait without a word, and gives those up that do so at a server which
-// is down.
-void Worker::check_health(ServerLink& link, TimePoint time) {
-  NodeHealth& node = *link.pool().settings().node;
-  const int64_t heard = link.last_heard().time_since_epoch().count();
-  if (node.suspect.load(std::memory_order_relaxed) && heard > node.heard_at.load()) {
-    node.heard_at.store(heard);
-  }
-  const TimePoint silent = link.silent_since();
-  if (silent == TimePoint() || time - silent < link.pool().settings().server_health_interval) {
-    return;
-  }
-  node.stuck_at.store(time.time_since_epoch().count());
-  if (node.down.load()) {
-    link_failed(link, silent_server());
-  }
-}
-
-void Worker::node_down(const NodeHealth& node) {
-  const auto is_there = [&](Pool& its_pool) { return its_pool.settings().node.get() == &node; };
-  for (auto& [shared, its_pool] : pools_) {
-    if (is_there(*its_pool)) {
-      {
-        const std::lock_guard lock(shared->mutex);
-        shared->last_failure = Error{sqlstate::kCannotConnectNow, silent_server().message};
-      }
-      if (shared->home != nullptr) {
-        group_->post_reroute(its_pool->shared_ref());
-      }
-    }
-  }
-  for (size_t i = links_.size(); i-- > 0;) {
-    if (i >= links_.size() || !is_there(links_[i]->pool())) {
-      continue;
-    }
-    ServerLink& link = *links_[i];
-    if (link.phase() == LinkPhase::Idle || link.phase() == LinkPhase::Parked) {
-      close_link(link);
-    } else if (link.silent_since() != TimePoint()) {
-      link_failed(link, silent_server());
-    }
-  }
-}
-
-// Reads that wait for it and that a replica can answer; writes wait on, in their order.
-void Worker::leave_lost_primary(Pool& pool) {
-  std::vector<uint32_t> leaving;
-  for (const Pool::Waiting& waiting : pool.waiting()) {
-    if (waiting.client->could_leave_primary()) {
-      leaving.push_back(waiting.client->process_id());
-    }
-  }
-  for (const uint32_t id : leaving) {
-    ClientConnection* client = find_client(id);
-    if (client != nullptr && client->could_leave_primary()) {
-      pool.stop_waiting(client);
-      client->reroute();
-    }
-  }
-}
-
-void Worker::check_pools(TimePoint time) {
-  for (Pool* its_pool : known_pools()) {
-    PoolRuntime* shared = &its_pool->shared();
-    if (its_pool->settings().nodes != nullptr && shared->node == 0 && !its_pool->waiting().empty() &&
-        shared->database->scope.primary_lost.load(std::memory_order_relaxed)) {
-      leave_lost_primary(*its_pool);
-    }
-    if (!its_pool->waiting().empty()) {
-      serve(its_pool->shared_ref());
-    } else if (time - last_slow_check_ >= kSlowCheck && its_pool->settings().min_pool_size > 0 &&
-               shared->links.used() < its_pool->settings().min_pool_size &&
-               !shared->database->paused.load() && !its_pool->is_down() &&
-               shared->database->clients.used() > 0) {
-      open_links(*its_pool, true);
-    }
-  }
-}
-
-// ---- from the control plane ----
-
-// What the configuration says to sessions.
-void Worker::note_limits() {
-  const conf::Config& conf = config_->conf;
-  context_.inspect_max = conf.sql_inspect_max;
-  context_.max_prepared_statements = static_cast<size_t>(conf.max_prepared_statements);
-  context_.max_packet_size = static_cast<uint32_t>(conf.max_packet_size);
-  context_.simple_query_disabled = conf.disable_pqexec;
-}
-
-void Worker::apply_config(RuntimeConfigRef config) {
-  config_ = std::move(config);
-  note_limits();
-  for (auto& [shared, its_pool] : pools_) {
-    its_pool->set_settings(its_pool->shared().current_settings());
-  }
-}
-
-void Worker::begin_drain() {
-  draining_ = true;
-  close_resting_clients();
-}
-
-void Worker::close_resting_clients() {
-  for (size_t i = clients_.size(); i-- > 0;) {
-    if (i < clients_.size() && clients_[i]->is_resting()) {
-      clients_[i]->close(CloseReason::ShuttingDown);
-    }
-  }
-}
-
-void Worker::fail_waiting(const std::shared_ptr<PoolRuntime>& shared, const Error& why) {
-  Pool& failed = pool(shared);
-  while (!failed.waiting().empty()) {
-    ClientConnection* client = failed.waiting().front().client;
-    failed.stop_waiting(client);
-    client->link_refused(why);
-  }
-}
-
-void Worker::leave_server(const std::shared_ptr<NodeRuntime>& server) {
-  for (size_t i = links_.size(); i-- > 0;) {
-    if (i >= links_.size() || links_[i]->server() != server || links_[i]->pool().shared().node != 0) {
-      continue;
-    }
-    ServerLink& link = *links_[i];
-    if (link.phase() == LinkPhase::Idle) {
-      close_link(link);
-    } else if (link.phase() == LinkPhase::Held) {
-      link_failed(link, {sqlstate::kConnectionFailure, "another server is the primary now"});
-    } else {
-      link.close_when_free = true;
-    }
-  }
-}
-
-void Worker::reroute_waiting(const std::shared_ptr<PoolRuntime>& shared) {
-  Pool& left = pool(shared);
-  for (size_t waiting = left.waiting().size(); waiting-- > 0 && !left.waiting().empty();) {
-    ClientConnection* client = left.waiting().front().client;
-    left.stop_waiting(client);
-    client->reroute();
-  }
-}
-
-void Worker::evict_idle(DatabaseRuntime* database, UserRuntime* user) {
-  ServerLink* oldest = nullptr;
-  for (auto& [shared, its_pool] : pools_) {
-    const bool counts = database != nullptr ? shared->database.get() == database : shared->user.get() == user;
-    if (!counts || its_pool->idle().empty() || shared->waiting.load() > 0) {
-      continue;
-    }
-    ServerLink* link = its_pool->idle().front();
-    if (oldest == nullptr || link->last_active() < oldest->last_active()) {
-      oldest = link;
-    }
-  }
-  if (oldest != nullptr) {
-    close_link(*oldest);
-  }
-}
-
-void Worker::forget_pools(const DatabaseRuntime* database) {
-  std::erase_if(pools_, [&](const auto& entry) {
-    const Pool* its_pool = entry.second.get();
-    if (entry.first->database.get() != database || !its_pool->waiting().empty()) {
-      return false;
-    }
-    const bool used = std::any_of(links_.begin(), links_.end(),
-                                  [&](const auto& link) { return &link->pool() == its_pool; }) ||
-                      std::any_of(clients_.begin(), clients_.end(),
-                                  [&](const auto& client) { return client->pool() == its_pool; });
-    if (!used) {
-      entry.first->workers[index_].in_use.store(false);
-    }
-    return !used;
-  });
-}
-
-void Worker::leave_lost_addresses(const std::string& host, const AddressList& addresses) {
-  close_idle_links([&](ServerLink& link) {
-    return link.phase() != LinkPhase::Connecting && link.pool().settings().address.host == host &&
-           std::find(addresses.begin(), addresses.end(), numeric_address(link.endpoint())) == addresses.end();
-  });
-}
-
-// ---- SUSPEND ----
-
-void Worker::suspend() {
-  suspended_ = true;
-  for (const auto& client : clients_) {
-    if (client->admin() == nullptr) {
-      client->hold();
-    }
-  }
-  for (const auto& link : links_) {
-    if (link->was_ready) {
-      link->transport()->hold();
-    }
-  }
-}
-
-void Worker::resume() {
-  if (!std::exchange(suspended_, false)) {
-    return;
-  }
-  for (const auto& client : clients_) {
-    client->release();
-  }
-  for (const auto& link : links_) {
-    if (link->transport() != nullptr) {
-      link->transport()->release();
-    }
-  }
-  serve_waiting();
-}
-
-size_t Worker::unflushed() const {
-  const auto clients = std::count_if(clients_.begin(), clients_.end(), [](const auto& client) {
-    return client->admin() == nullptr && client->unsent_bytes() > 0;
-  });
-  const auto links = std::count_if(links_.begin(), links_.end(), [](const auto& link) {
-    return link->was_ready && link->transport()->unsent_bytes() > 0;
-  });
-  return static_cast<size_t>(clients + links);
-}
-
-void Worker::close_unflushed() {
-  for (size_t i = clients_.size(); i-- > 0;) {
-    if (i < clients_.size() && clients_[i]->admin() == nullptr && clients_[i]->unsent_bytes() > 0) {
-      clients_[i]->close(CloseReason::SuspendTimeout);
-    }
-  }
-  for (size_t i = links_.size(); i-- > 0;) {
-    if (i < links_.size() && links_[i]->was_ready && links_[i]->transport()->unsent_bytes() > 0) {
-      link_failed(*links_[i], {sqlstate::kConnectionFailure, "suspend_timeout: the server takes nothing"});
-    }
-  }
-}
-
-// Serving a client may make it ask a replica, and so make a pool.
-std::vector<Pool*> Worker::known_pools() const {
-  std::vector<Pool*> known;
-  known.reserve(pools_.size());
-  for (const auto& [shared, its_pool] : pools_) {
-    known.push_back(its_pool.get());
-  }
-  return known;
-}
-
-void Worker::serve_waiting() {
-  for (Pool* its_pool : known_pools()) {
-    if (!its_pool->waiting().empty()) {
-      serve(its_pool->shared_ref());
-    }
-  }
-}
-
-bool Worker::is_quiet(const DatabaseRuntime* database) const {
-  return std::none_of(links_.begin(), links_.end(), [&](const auto& link) {
-    return link->pool().shared().database.get() == database && link->phase() == LinkPhase::Held;
-  });
-}
-
-void Worker::close_idle_links(const std::function<bool(ServerLink&)>& which) {
-  for (size_t i = links_.size(); i-- > 0;) {
-    if (i >= links_.size() || !which(*links_[i])) {
-      continue;
-    }
-    if (links_[i]->phase() == LinkPhase::Idle) {
-      close_link(*links_[i]);
-    } else {
-      links_[i]->close_when_free = true;
-    }
-  }
 }
 
 }  // namespace sportello::proxy

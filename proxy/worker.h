@@ -32,6 +32,7 @@ class Worker {
   // Above so many unsent bytes to one peer, its source is not read.
   static constexpr size_t kHighWaterBytes = 64UL << 10;
   static constexpr std::chrono::milliseconds kTick{50};
+  static constexpr std::chrono::milliseconds kSlowCheck{1000};  // for what is not urgent
 
   Worker(WorkerGroup& group, size_t index, RuntimeConfigRef config);
   ~Worker();

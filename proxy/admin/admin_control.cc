@@ -19,10 +19,6 @@ bool holds(const Databases& databases, const DatabaseRuntime* database) {
 
 DatabaseRuntime* database_of(ServerLink& link) { return link.pool().shared().database.get(); }
 
-bool is_outdated(ServerLink& link) {
-  return link.close_when_free || link.generation() != link.pool().shared().generation.load();
-}
-
 // On a worker's thread: nothing of these databases is left there.
 void kill_all(Worker& worker, const Databases& databases) {
   // Closing one moves the last to its place: from the back, each is seen once.
@@ -45,7 +41,7 @@ void close_idle(WorkerGroup& group, const Databases& databases, bool only_outdat
   group.post_all([databases, only_outdated](Worker& worker) {
     worker.close_idle_links([&](ServerLink& link) {
       return link.phase() == LinkPhase::Idle && holds(databases, database_of(link)) &&
-             (!only_outdated || is_outdated(link));
+             (!only_outdated || link.is_outdated());
     });
   });
 }
@@ -325,7 +321,7 @@ void AdminControl::wait_close(Databases databases, Done done) {
           [databases](Worker& worker) {
             return static_cast<size_t>(
                 std::count_if(worker.links().begin(), worker.links().end(), [&](const auto& link) {
-                  return holds(databases, database_of(*link)) && is_outdated(*link);
+                  return holds(databases, database_of(*link)) && link->is_outdated();
                 }));
           },
           [asking, over](const std::vector<size_t>& outdated) {

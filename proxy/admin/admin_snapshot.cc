@@ -136,16 +136,15 @@ std::string server_state(ServerLink& link, TimePoint now) {
 
 SocketSnapshot server_snapshot(ServerLink& link, TimePoint now, const Moment& moment) {
   PoolRuntime& shared = link.pool().shared();
-  SocketSnapshot snapshot{
-      .id = link_id(link),
-      .user = shared.user->name,
-      .database = shared.database->name,
-      .state = server_state(link, now),
-      .connected_at = link.connect_time(),
-      .request_at = moment.wall(link.last_active()),
-      .close_needed = link.close_when_free || link.generation() != shared.generation.load(),
-      .process_id = link.process_id(),
-      .prepared_statements = link.state().statements.size()};
+  SocketSnapshot snapshot{.id = link_id(link),
+                          .user = shared.user->name,
+                          .database = shared.database->name,
+                          .state = server_state(link, now),
+                          .connected_at = link.connect_time(),
+                          .request_at = moment.wall(link.last_active()),
+                          .close_needed = link.is_outdated(),
+                          .process_id = link.process_id(),
+                          .prepared_statements = link.state().statements.size()};
   if (const Transport* transport = link.transport()) {
     snapshot.remote = socket_end(transport->fd(), getpeername);
     snapshot.local = socket_end(transport->fd(), getsockname);

@@ -195,9 +195,21 @@ void Transport::send_ciphertext() {
 }
 
 void Transport::write(std::string_view bytes) {
-  Outbox box;
-  box.forward(bytes);
-  write(box);
+  if (bytes.empty()) {
+    return;  // also while a TLS session is not ready to take any
+  }
+  if (tls_) {
+    encrypt(bytes);
+    send_ciphertext();
+  } else {
+    send_bytes(bytes);
+  }
+}
+
+void Transport::encrypt(std::string_view bytes) {
+  if (!broken_ && !tls_->session.write(bytes).ok()) {
+    break_off();
+  }
 }
 
 void Transport::write(Outbox& box) {
@@ -208,9 +220,7 @@ void Transport::write(Outbox& box) {
   }
   if (tls_) {
     for (const auto& piece : box.pieces()) {
-      if (!broken_ && !tls_->session.write(box.view(piece)).ok()) {
-        break_off();
-      }
+      encrypt(box.view(piece));
     }
     box.clear();
     send_ciphertext();
@@ -273,8 +283,9 @@ void Transport::send_pieces(const Outbox& box) {
   }
 }
 
-void Transport::send_bytes(std::string_view bytes) {
-  while (!broken_ && unsent_bytes() == 0 && !bytes.empty()) {
+// What the socket takes of it now. Returns the rest, for when it takes more, unless it is broken.
+std::string_view Transport::send_now(std::string_view bytes) {
+  while (!broken_ && !bytes.empty()) {
     const ssize_t n = send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
     if (n >= 0) {
       bytes.remove_prefix(static_cast<size_t>(n));
@@ -285,8 +296,13 @@ void Transport::send_bytes(std::string_view bytes) {
       break;
     }
   }
-  if (!broken_ && !bytes.empty()) {
-    keep(bytes);
+  return bytes;
+}
+
+void Transport::send_bytes(std::string_view bytes) {
+  const std::string_view rest = unsent_bytes() == 0 ? send_now(bytes) : bytes;
+  if (!broken_ && !rest.empty()) {
+    keep(rest);
   }
 }
 
@@ -308,19 +324,13 @@ void Transport::keep(std::string_view bytes) {
 }
 
 void Transport::send_unsent() {
-  while (unsent_bytes() > 0) {
-    const ssize_t n = send(fd_, unsent_->data() + unsent_at_, unsent_bytes(), MSG_NOSIGNAL);
-    if (n < 0) {
-      if (errno == EINTR) {
-        continue;
-      }
-      if (would_block(errno)) {
-        return;
-      }
-      break_off();
-      break;
-    }
-    unsent_at_ += static_cast<size_t>(n);
+  if (!unsent_) {
+    return;
+  }
+  const std::string_view rest = send_now(std::string_view(*unsent_).substr(unsent_at_));
+  if (!broken_ && !rest.empty()) {
+    unsent_at_ = unsent_->size() - rest.size();
+    return;
   }
   unsent_.reset();
   unsent_at_ = 0;

@@ -90,6 +90,8 @@ class Transport {
   void break_off();
   void send_pieces(const Outbox& box);
   void send_bytes(std::string_view bytes);
+  std::string_view send_now(std::string_view bytes);
+  void encrypt(std::string_view bytes);
   void send_unsent();
   ReadResult read_tls(std::span<char> buffer);
   ReadResult receive(std::span<char> buffer);

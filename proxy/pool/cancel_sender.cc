@@ -20,10 +20,16 @@ CancelSender::CancelSender(Worker& worker, ServerLink& link, ServerTarget target
 
 void CancelSender::start() { connector_->start_to(endpoint_); }
 
-void CancelSender::connector_done(Result<ServerConnected> result) {
-  if (ended_) {
-    return;
+void CancelSender::abandon() {
+  if (connector_) {
+    connector_->abandon();
   }
+  if (transport_) {
+    transport_->leave_loop();
+  }
+}
+
+void CancelSender::connector_done(Result<ServerConnected> result) {
   worker_->retire(std::move(connector_));
   if (!result.ok()) {
     worker_->cancel_ended(*this);
@@ -35,9 +41,6 @@ void CancelSender::connector_done(Result<ServerConnected> result) {
 }
 
 void CancelSender::on_readable() {
-  if (ended_) {
-    return;
-  }
   std::array<char, 256> ignored;
   const auto read = transport_->read(ignored);
   if (read.status == Transport::ReadStatus::Eof || read.status == Transport::ReadStatus::Failed) {

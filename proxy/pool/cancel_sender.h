@@ -22,7 +22,7 @@ class CancelSender final : private Transport::Handler, private ServerConnector::
   void start();
   void forget() { link_ = nullptr; }
   // It is over, or given up: whatever this round of the loop still has for it is not told.
-  void end() { ended_ = true; }
+  void abandon();
   ServerLink* link() const { return link_; }
   TimePoint deadline() const { return deadline_; }
 
@@ -38,7 +38,6 @@ class CancelSender final : private Transport::Handler, private ServerConnector::
   std::unique_ptr<ServerConnector> connector_;
   std::unique_ptr<Transport> transport_;
   TimePoint deadline_;
-  bool ended_ = false;
 };
 
 }  // namespace sportello::proxy

@@ -13,8 +13,8 @@ Pool::Pool(std::shared_ptr<PoolRuntime> shared, size_t worker)
   PoolRuntime::PerWorker& part = shared_->workers[worker];
   if (!part.stats) {
     part.stats = std::make_unique<PoolStats>();
+    part.has_stats.store(true);
   }
-  part.in_use.store(true);
 }
 
 const std::string& Pool::parameter_statuses(const std::shared_ptr<const Welcome>& welcome,
@@ -139,10 +139,9 @@ bool Pool::take_slots(int pool_size) {
 bool Pool::take_slot_for_replication() { return take_slots(settings_->pool_size); }
 
 bool Pool::is_at_limit() const {
-  const auto full = [](const Slots& slots, int limit) { return limit > 0 && slots.used() >= limit; };
-  return full(shared_->links, settings_->pool_size) ||
-         full(shared_->database->links, settings_->max_db_connections) ||
-         full(shared_->user->links, settings_->max_user_connections);
+  return shared_->links.is_full(settings_->pool_size) ||
+         shared_->database->links.is_full(settings_->max_db_connections) ||
+         shared_->user->links.is_full(settings_->max_user_connections);
 }
 
 void Pool::release_slot() {

@@ -46,6 +46,8 @@ class Slots {
     return true;
   }
   void give_back() { used_.fetch_sub(1); }
+  // No more than `limit` (0: none) may be taken.
+  bool is_full(int limit) const { return limit > 0 && used() >= limit; }
   int used() const { return used_.load(std::memory_order_relaxed); }
 
  private:
@@ -115,8 +117,8 @@ struct PoolRuntime {
     std::atomic<int> idle{0};
     std::atomic<int64_t> oldest_wait{
         0};  // when its longest-waiting client began to, as TimePoint ticks; 0: none waits
-    std::atomic<bool> in_use{false};   // the worker has this pool, or had it
-    std::unique_ptr<PoolStats> stats;  // made before in_use is set, and then there to stay
+    std::unique_ptr<PoolStats> stats;    // made when the worker first has this pool, and then there to stay
+    std::atomic<bool> has_stats{false};  // set when they are made: who reads them looks here first
   };
   std::array<PerWorker, kMaxWorkers> workers;
   // Replication clients that wait for a slot: no other link is opened meanwhile, and one that comes free is

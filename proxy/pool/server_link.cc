@@ -62,9 +62,6 @@ void ServerLink::open_for_replication(TimePoint now, ClientConnection* client, R
 }
 
 void ServerLink::connector_done(Result<ServerConnected> result) {
-  if (phase_ == LinkPhase::Closed) {
-    return;  // closed by another callback of this round, which had this event already
-  }
   if (!result.ok()) {
     fail(std::move(result).error());
     return;
@@ -117,6 +114,15 @@ void ServerLink::send(Outbox& box) {
   transport_->write(box);
   if (transport_->unsent_bytes() > Worker::kHighWaterBytes && client_ != nullptr) {
     client_->pause();
+  }
+}
+
+void ServerLink::abandon() {
+  if (connector_) {
+    connector_->abandon();
+  }
+  if (transport_) {
+    transport_->leave_loop();
   }
 }
 

@@ -69,6 +69,9 @@ class ServerLink final : private Transport::Handler, private ServerConnector::Ow
   // used.
   bool still_there();
 
+  // It is closed: whatever this round of the loop still has for it is not told.
+  void abandon();
+
   // Moves to another worker.
   void leave_worker();
   void enter_worker(Worker& worker, Pool& pool);
@@ -99,9 +102,11 @@ class ServerLink final : private Transport::Handler, private ServerConnector::Ow
   // Its client may have the answer now that was held back.
   void go_on_with_answer();
 
-  bool was_ready = false;        // its login (and connect_query) has succeeded
-  int cancels_in_flight = 0;     // cancel connections that have not ended
-  TimePoint cancel_deadline{};   // when the last of them is given up
+  bool was_ready = false;       // its login (and connect_query) has succeeded
+  int cancels_in_flight = 0;    // cancel connections that have not ended
+  TimePoint cancel_deadline{};  // when the last of them is given up
+  // Nobody gets it any more.
+  bool is_outdated() const { return close_when_free || generation_ != pool_->shared().generation.load(); }
   bool close_when_free = false;  // KILL, RECONNECT, a changed configuration, its lifetime
 
  private:

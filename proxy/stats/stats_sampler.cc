@@ -54,7 +54,7 @@ DatabaseTotals totals_of(const std::vector<std::shared_ptr<PoolRuntime>>& pools)
   for (const auto& pool : pools) {
     StatTotals& of_database = totals[pool->database->name];
     for (const PoolRuntime::PerWorker& part : pool->workers) {
-      if (part.in_use.load()) {
+      if (part.has_stats.load()) {
         of_database.add(StatTotals::of(*part.stats));
       }
     }

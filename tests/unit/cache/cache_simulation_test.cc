@@ -17,6 +17,7 @@
 #include "cache/flights.h"
 #include "cache/result_store.h"
 #include "tests/unit/cache/history.h"
+#include "tests/unit/cache/left_out_rule.h"
 #include "tests/unit/cache/messages.h"
 
 namespace sportello::cache {
@@ -341,15 +342,7 @@ constexpr int kSeeds = 150;
 constexpr int kSteps = 3'000;
 
 int violations_without(bool Rules::*rule) {
-  int violations = 0;
-  Rules rules;
-  rules.*rule = false;
-  for (uint64_t seed = 1; seed <= kSeeds && violations == 0; ++seed) {
-    Simulation simulation(seed, rules);
-    simulation.run(kSteps);
-    violations = simulation.violations();
-  }
-  return violations;
+  return cache::violations_without<Simulation>(rule, kSeeds, kSteps);
 }
 
 TEST(CacheSimulation, IsAsRightAsTheDatabase) {

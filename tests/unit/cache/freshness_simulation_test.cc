@@ -9,6 +9,7 @@
 
 #include "cache/fence.h"
 #include "tests/unit/cache/history.h"
+#include "tests/unit/cache/left_out_rule.h"
 
 namespace sportello::cache {
 namespace {
@@ -270,15 +271,7 @@ constexpr int kSeeds = 200;
 constexpr int kSteps = 2'000;
 
 int violations_without(bool Rules::*rule) {
-  int violations = 0;
-  Rules rules;
-  rules.*rule = false;
-  for (uint64_t seed = 1; seed <= kSeeds && violations == 0; ++seed) {
-    Simulation simulation(seed, rules);
-    simulation.run(kSteps);
-    violations += simulation.violations();
-  }
-  return violations;
+  return cache::violations_without<Simulation>(rule, kSeeds, kSteps);
 }
 
 TEST(FreshnessSimulation, NobodySeesAnOlderStateThanMustBeSeen) {

@@ -3,7 +3,6 @@
 #include "proxy/worker.h"
 
 #include <gtest/gtest.h>
-#include <netinet/in.h>
 #include <pthread.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -20,37 +19,12 @@
 #include "protocol/startup_messages.h"
 #include "protocol/tls/tls_context.h"
 #include "proxy/worker_group.h"
+#include "tests/support/listening_socket.h"
 
 namespace sportello::proxy {
 namespace {
 
 constexpr std::chrono::seconds kPatience{20};
-
-// A listening socket on the loopback; speaks only when the test says so.
-class FakeServer {
- public:
-  FakeServer() : fd_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t length = sizeof address;
-    if (bind(fd_, reinterpret_cast<const sockaddr*>(&address), length) != 0 || listen(fd_, 8) != 0 ||
-        getsockname(fd_, reinterpret_cast<sockaddr*>(&address), &length) != 0) {
-      ADD_FAILURE() << "no socket to listen on";
-    }
-    port_ = ntohs(address.sin_port);
-  }
-  FakeServer(const FakeServer&) = delete;
-  FakeServer& operator=(const FakeServer&) = delete;
-  ~FakeServer() { close(fd_); }
-
-  uint16_t port() const { return port_; }
-  int accept_one() const { return accept4(fd_, nullptr, nullptr, SOCK_CLOEXEC); }
-
- private:
-  int fd_;
-  uint16_t port_ = 0;
-};
 
 class WorkerTest : public ::testing::Test {
  protected:
@@ -122,7 +96,7 @@ class WorkerTest : public ::testing::Test {
     return peer;
   }
 
-  FakeServer server_;
+  ListeningSocket server_;
   std::unique_ptr<WorkerGroup> group_;
   std::vector<int> clients_;
 };
@@ -167,7 +141,7 @@ TEST_F(WorkerTest, ACancelRequestThatWasGivenUpDoesNotEndOnceMore) {
   turn();
   turn();
   close(server_.accept_one());
-  sender.end();
+  sender.abandon();
   turn();
   EXPECT_EQ(sender.link(), &link);
   close(peer);

@@ -2,12 +2,13 @@
 #include "proxy/control/node_probe.h"
 
 #include <gtest/gtest.h>
-#include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <chrono>
 #include <optional>
+
+#include "tests/support/listening_socket.h"
 
 namespace sportello::proxy {
 namespace {
@@ -16,22 +17,14 @@ using std::chrono::milliseconds;
 
 class NodeProbeTest : public testing::Test {
  protected:
-  NodeProbeTest() : listening_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t length = sizeof address;
-    EXPECT_EQ(bind(listening_, reinterpret_cast<const sockaddr*>(&address), length), 0);
-    EXPECT_EQ(listen(listening_, 4), 0);
-    EXPECT_EQ(getsockname(listening_, reinterpret_cast<sockaddr*>(&address), &length), 0);
+  NodeProbeTest() {
     target_.server.host = "127.0.0.1";
-    target_.server.port = ntohs(address.sin_port);
+    target_.server.port = server_.port();
   }
   ~NodeProbeTest() override {
     if (accepted_ >= 0) {
       close(accepted_);
     }
-    close(listening_);
   }
 
   void turn() { uv_run(loop_.uv(), UV_RUN_NOWAIT); }
@@ -43,7 +36,7 @@ class NodeProbeTest : public testing::Test {
   // Until the probe's SSLRequest is there.
   void take_the_request() {
     turn();
-    accepted_ = accept4(listening_, nullptr, nullptr, SOCK_CLOEXEC);
+    accepted_ = server_.accept_one();
     ASSERT_GE(accepted_, 0);
     char request[8];
     ssize_t got = 0;
@@ -56,7 +49,7 @@ class NodeProbeTest : public testing::Test {
   }
 
   EventLoop loop_;
-  int listening_;
+  ListeningSocket server_;
   int accepted_ = -1;
   NodeProbe::Target target_;
   std::optional<NodeReport> report_;
