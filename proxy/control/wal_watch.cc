@@ -77,7 +77,7 @@ bool WalWatch::is_in_use(const DatabaseRuntime& database) const {
   return config_->conf.databases.contains(database.name) || database.clients.used() > 0;
 }
 
-std::optional<WalFollowerSettings> WalWatch::settings_for(const DatabaseRuntime& database) const {
+std::optional<WalFollowerSettings> WalWatch::settings_for(DatabaseRuntime& database) const {
   const NodeSetRef nodes = database.current_nodes();
   std::optional<OwnLogin> login =
       nodes != nullptr ? monitor_login_at(*config_, database.name, nodes->primary().address, false)

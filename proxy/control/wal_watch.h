@@ -38,7 +38,7 @@ class WalWatch {
   void tick();
   void look_for_databases();
   bool is_in_use(const DatabaseRuntime& database) const;
-  std::optional<WalFollowerSettings> settings_for(const DatabaseRuntime& database) const;
+  std::optional<WalFollowerSettings> settings_for(DatabaseRuntime& database) const;
   void watch(const std::shared_ptr<DatabaseRuntime>& database);
 
   EventLoop* loop_;
