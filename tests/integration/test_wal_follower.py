@@ -255,7 +255,7 @@ def test_a_restarted_primary_is_followed_again(followed):
     with proxy.connect(autocommit=True) as connection:
         _wait_kept(proxy, connection, text)
     primary.stop()
-    wait_until(lambda: "not followed" in _cache(proxy)["guarantee"], "the loss is noticed", 5)
+    wait_until(lambda: _cache(proxy)["follower"] != "following", "the loss is noticed", 5)
     primary.start()
     primary.run("UPDATE a SET x = 'zebra'")
     _wait_followed(proxy)
