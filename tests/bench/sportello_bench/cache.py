@@ -52,6 +52,14 @@ def _tree_of(pid):
 class Contender(_Process):
     """One program that answers."""
 
+    program = None  # where its Debian package has it
+
+    def is_installed(self):
+        if self.program is None or os.path.exists(self.program):
+            return True
+        print(f"no {self.program}: without {self.name}", file=sys.stderr)
+        return False
+
     def cpu_us(self):
         """Of the whole family, those that ended included."""
         return sum(figures.cpu_us(pid) for pid in _tree_of(self.pid)) + figures.ended_children_cpu_us(self.pid)
@@ -124,6 +132,7 @@ class Sportello(Contender):
 
 class Pgpool(Contender):
     name = "pgpool-II"
+    program = "/usr/sbin/pgpool"
 
     def command(self, directory):
         settings = {
@@ -134,18 +143,19 @@ class Pgpool(Contender):
             "sr_check_period": 0, "health_check_period": 0, "log_min_messages": "error",
         }
         text = "".join(f"{name} = {value}\n" for name, value in settings.items())
-        return ["/usr/sbin/pgpool", "-n", "-f", processes.write_private_file(os.path.join(directory, "pgpool.conf"), text)]
+        return [self.program, "-n", "-f", processes.write_private_file(os.path.join(directory, "pgpool.conf"), text)]
 
 
 class Redis(Contender):
     name = "redis GET"
+    program = "/usr/bin/redis-server"
 
     def __init__(self, server, size):
         super().__init__(server)
         self._size = size
 
     def command(self, directory):
-        return ["/usr/bin/redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", directory]
+        return [self.program, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", directory]
 
     def load(self, seconds, clients, protocol):
         # As many requests as take about that long.
@@ -203,7 +213,7 @@ def main():
         size = _size_of_answer(server)
         contenders = [Server(server), Sportello(server, options.sportello, 1, cached=False), Sportello(server, options.sportello, 1),
                       Sportello(server, options.sportello, 2), Pgpool(server), Redis(server, size)]
-        contenders = [each for each in contenders if re.search(options.only, each.name)]
+        contenders = [each for each in contenders if re.search(options.only, each.name) and each.is_installed()]
         for contender in contenders:
             contender.start()
         samples = {each.name: [] for each in contenders}
