@@ -183,7 +183,7 @@ void ClientConnection::relay(std::string_view view) {
   }
   size_t taken = 0;
   ClientStep step;
-  while (!is_waiting()) {
+  while (!is_waiting() && !is_behind()) {
     const bool limited = routed_ != nullptr && link_ != nullptr;
     if (limited && read_left_ == 0) {
       break;  // a replica gets its lone read and no more
@@ -203,6 +203,9 @@ void ClientConnection::relay(std::string_view view) {
       break;
     }
     if (cached.taken > 0) {
+      if (to_client.own().size() > Worker::kHighWaterBytes) {
+        transport_.write(to_client);
+      }
       continue;
     }
     ServerLink* link =
@@ -226,7 +229,8 @@ void ClientConnection::relay(std::string_view view) {
     return;
   }
   keep_rest(view.substr(taken));
-  if ((is_waiting() || routed_ != nullptr) && input_ && input_->size() > kMaxWaitingInput) {
+  const bool waits = is_waiting() || routed_ != nullptr;
+  if (input_ && (is_behind() || (waits && input_->size() > kMaxWaitingInput))) {
     transport_.pause();
   }
   if (link_ != nullptr && taken > 0) {
@@ -429,9 +433,18 @@ void ClientConnection::fail_waiting(const Error& why) {
   }
 }
 
+// Without a link, what it asks is answered here: a client that takes no answers holds back its own, not our
+// memory.
+bool ClientConnection::is_behind() const {
+  return link_ == nullptr && transport_.unsent_bytes() > Worker::kHighWaterBytes;
+}
+
 void ClientConnection::on_drained() {
   if (link_ != nullptr && link_->transport() != nullptr) {
     link_->resume();
+  } else if (session_ && input_ && state_ == ConnectionState::Idle) {
+    transport_.resume();
+    relay(*input_);
   }
 }
 

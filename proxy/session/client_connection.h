@@ -150,6 +150,7 @@ class ClientConnection final : private Transport::Handler {
 
   void on_bytes(std::string_view bytes);
   void relay(std::string_view view);
+  bool is_behind() const;
   void keep_rest(std::string_view rest);
   void use_link(ServerLink& link);
   void wait_for_link();
