@@ -184,6 +184,10 @@ void WalFollower::make_slot() {
 }
 
 void WalFollower::begin_stream() {
+  if (stream_.state() != PqConnection::State::Idle) {
+    fail("a connection was lost");
+    return;
+  }
   set_state(FollowerState::Settling);
   is_streaming_ = true;
   silent_ = {};
@@ -359,6 +363,11 @@ void WalFollower::renew() {
 
 void WalFollower::ask(PqConnection& connection, const PqQuery& query, std::chrono::milliseconds deadline,
                       std::function<void(const PqRows&)> then) {
+  // It may have gone while the other one was busy.
+  if (connection.state() != PqConnection::State::Idle) {
+    fail("a connection was lost");
+    return;
+  }
   connection.query(query, deadline, [this, then = std::move(then)](const Result<PqRows>& result) {
     if (result.ok()) {
       then(*result);
