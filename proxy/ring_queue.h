@@ -19,6 +19,7 @@ class RingQueue {
   T& front() { return (*this)[0]; }
   const T& front() const { return (*this)[0]; }
   T& back() { return (*this)[size_ - 1]; }
+  const T& back() const { return (*this)[size_ - 1]; }
 
   // The i-th from the front.
   T& operator[](size_t i) {

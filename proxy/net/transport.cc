@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <utility>
 
 #include "protocol/invariant.h"
 #include "protocol/tls/tls_session.h"
@@ -198,7 +199,11 @@ void Transport::write(std::string_view bytes) {
   if (bytes.empty()) {
     return;  // also while a TLS session is not ready to take any
   }
-  if (tls_) {
+  if (first_size_ > 0) {
+    Outbox box;
+    box.forward(bytes);
+    write(box);
+  } else if (tls_) {
     encrypt(bytes);
     send_ciphertext();
   } else {
@@ -218,6 +223,9 @@ void Transport::write(Outbox& box) {
     box.clear();
     return;
   }
+  if (first_size_ > 0) {
+    box.put_first({first_.data(), std::exchange(first_size_, uint8_t{0})});
+  }
   if (tls_) {
     for (const auto& piece : box.pieces()) {
       encrypt(box.view(piece));
@@ -227,6 +235,20 @@ void Transport::write(Outbox& box) {
     return;
   }
   send_pieces(box);
+  box.clear();
+}
+
+void Transport::write_with_next(Outbox& box) {
+  box.seal();
+  if (first_size_ + box.bytes() > first_.size()) {
+    write(box);
+    return;
+  }
+  for (const auto& piece : box.pieces()) {
+    const std::string_view view = box.view(piece);
+    std::copy(view.begin(), view.end(), first_.begin() + first_size_);
+    first_size_ = static_cast<uint8_t>(first_size_ + view.size());
+  }
   box.clear();
 }
 

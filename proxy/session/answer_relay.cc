@@ -28,10 +28,6 @@ bool is_async(char type) {
 
 bool is_client_visible(Delivery delivery) { return delivery == Delivery::Forward; }
 
-bool ends_with_ready(Request request) {
-  return request == Request::Query || request == Request::Sync || request == Request::FunctionCall;
-}
-
 // Does this message belong to the answer of this request, and does it end it?
 enum class Fit : uint8_t { Wrong, Part, Last };
 

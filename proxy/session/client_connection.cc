@@ -204,7 +204,12 @@ void ClientConnection::relay(std::string_view view) {
   } else {
     to_server.clear();
   }
-  transport_.write(to_client);
+  if (link_ != nullptr && link_->state().ready_is_due()) {
+    // What we have answered ourselves (a Parse) goes with the server's answers, as it would come from one.
+    transport_.write_with_next(to_client);
+  } else {
+    transport_.write(to_client);
+  }
   if (step.need == ClientStep::Need::Close) {
     keep_rest({});
     close(step.reason, step.detail);
