@@ -39,6 +39,12 @@ bool known_type(char type) {
   }
 }
 
+// False for nearly every text, without a look at its facts: its first token is another word.
+bool may_discard(std::string_view text) {
+  const char first = text.empty() ? '\0' : sql::to_lower(text.front());
+  return first < 'a' || first > 'z' || first == 'd';
+}
+
 }  // namespace
 
 ClientSession::~ClientSession() { lose_writes(); }
@@ -263,6 +269,9 @@ ClientSession::Outcome ClientSession::on_query(const Message& message, Outbox& t
   const auto text = decode_query(message.body());
   if (!text) {
     return Outcome::Violation;
+  }
+  if (link_ == nullptr && !may_discard(*text)) {
+    return Outcome::NeedLink;
   }
   const auto& facts = facts_of(*text);
   if (link_ == nullptr) {
