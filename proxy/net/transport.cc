@@ -30,68 +30,57 @@ struct Transport::Tls {
 Transport::Transport(EventLoop& loop, int fd, Handler* handler) : loop_(&loop), handler_(handler), fd_(fd) {}
 
 Transport::~Transport() {
-  poll_.reset();
+  watch_.stop();
   if (fd_ >= 0) {
     close(fd_);
   }
 }
 
 bool Transport::watch(bool connecting) {
-  auto poll = std::make_unique<uv_poll_t>();
-  if (uv_poll_init(loop_->uv(), poll.get(), fd_) != 0) {
-    return false;
-  }
-  poll->data = this;
-  poll_ = UvHandle<uv_poll_t>(std::move(poll));
   connecting_ = connecting;
-  armed_ = 0;
-  arm(connecting ? UV_WRITABLE : UV_READABLE);
-  return true;
+  armed_ = connecting ? EPOLLOUT : EPOLLIN;
+  return watch_.start(*loop_, fd_, armed_, *this);
 }
 
-void Transport::arm(int events) {
-  if (events == armed_ || !poll_) {
-    return;
+void Transport::arm(uint32_t events) {
+  if (events != armed_ && watch_.is_on()) {
+    armed_ = events;
+    watch_.change(events);
   }
-  armed_ = events;
-  uv_poll_start(poll_.get(), events, [](uv_poll_t* handle, int status, int happened) {
-    if (handle->data != nullptr) {
-      static_cast<Transport*>(handle->data)->on_event(status, happened);
-    }
-  });
 }
 
 // The handler may destroy this object in any of its calls: nothing of it is touched after one.
-void Transport::on_event(int status, int events) {
-  if (status < 0) {
-    // libuv has stopped the handle. What is wrong with the socket, reading it tells, but bytes that came
-    // before the failure are read first: it is watched again.
-    armed_ = 0;
+void Transport::on_socket(uint32_t events) {
+  if ((events & EPOLLERR) != 0) {
+    // What is wrong with the socket, reading it tells, but bytes that came before the failure are read first.
     connecting_ = false;
-    arm(UV_READABLE);
+    arm(EPOLLIN);
     handler_->on_readable();
     return;
   }
-  if ((events & UV_WRITABLE) != 0) {
+  if ((events & EPOLLHUP) != 0) {
+    events |= armed_;
+  }
+  if ((events & EPOLLOUT) != 0) {
     if (connecting_) {
       connecting_ = false;
-      arm(UV_READABLE);
+      arm(EPOLLIN);
       handler_->on_drained();
       return;
     }
     send_unsent();
     if (unsent_bytes() == 0) {
-      arm(reads() ? UV_READABLE : UV_DISCONNECT);
-      // Readable bytes are told again by the next poll, which is level-triggered.
+      arm(reads() ? EPOLLIN : EPOLLRDHUP);
+      // Readable bytes are told again by the next round: the watch is level-triggered.
       handler_->on_drained();
       return;
     }
   }
-  if ((events & (UV_READABLE | UV_DISCONNECT)) == 0) {
+  if ((events & (EPOLLIN | EPOLLRDHUP)) == 0) {
     return;
   }
-  if (!reads() && (events & UV_DISCONNECT) == 0) {
-    arm((armed_ & UV_WRITABLE) | UV_DISCONNECT);
+  if (!reads() && (events & EPOLLRDHUP) == 0) {
+    arm((armed_ & EPOLLOUT) | EPOLLRDHUP);
     return;
   }
   handler_->on_readable();
@@ -106,8 +95,8 @@ void Transport::release() {
 
 void Transport::resume() {
   reading_ = true;
-  if (!held_ && (armed_ & UV_READABLE) == 0 && !connecting_) {
-    arm((armed_ & UV_WRITABLE) | UV_READABLE);
+  if (!held_ && (armed_ & EPOLLIN) == 0 && !connecting_) {
+    arm((armed_ & EPOLLOUT) | EPOLLIN);
   }
 }
 
@@ -341,7 +330,7 @@ void Transport::keep(std::string_view bytes) {
   }
   unsent_->append(bytes);
   if (!connecting_) {
-    arm((reads() ? UV_READABLE : UV_DISCONNECT) | UV_WRITABLE);
+    arm((reads() ? EPOLLIN : EPOLLRDHUP) | EPOLLOUT);
   }
 }
 
@@ -359,17 +348,17 @@ void Transport::send_unsent() {
 }
 
 void Transport::leave_loop() {
-  poll_.reset();
+  watch_.stop();
   armed_ = 0;
 }
 
 void Transport::enter_loop(EventLoop& loop) {
-  invariant(!poll_, "a socket is on one loop at a time");
+  invariant(!watch_.is_on(), "a socket is on one loop at a time");
   loop_ = &loop;
   reading_ = true;
   invariant(watch(), "a descriptor that was watched by one loop can be watched by another");
   if (unsent_bytes() > 0) {
-    arm(UV_READABLE | UV_WRITABLE);
+    arm(EPOLLIN | EPOLLOUT);
   }
 }
 

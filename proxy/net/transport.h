@@ -24,7 +24,7 @@ class TlsSession;
 
 namespace sportello::proxy {
 
-class Transport {
+class Transport final : private SocketWatch::Owner {
  public:
   class Handler {
    public:
@@ -87,8 +87,8 @@ class Transport {
   void enter_loop(EventLoop& loop);
 
  private:
-  void on_event(int status, int events);
-  void arm(int events);
+  void on_socket(uint32_t events) override;
+  void arm(uint32_t events);
   bool reads() const { return reading_ && !held_; }
   void keep(std::string_view bytes);
   void break_off();
@@ -103,7 +103,7 @@ class Transport {
 
   EventLoop* loop_;
   Handler* handler_;
-  UvHandle<uv_poll_t> poll_;
+  SocketWatch watch_;
   struct Tls;  // the session, and ciphertext that it has not taken yet
   std::unique_ptr<Tls> tls_;
   std::unique_ptr<std::string> unsent_;  // ciphertext with TLS
@@ -112,7 +112,7 @@ class Transport {
   // From write_with_next(). Room for a few messages without a body.
   std::array<char, 15> first_;
   uint8_t first_size_ = 0;
-  int armed_ = 0;  // what the poll handle waits for now
+  uint32_t armed_ = 0;  // what the watch waits for now
   bool reading_ = true;
   bool held_ = false;
   bool connecting_ = false;

@@ -34,7 +34,15 @@ ClientConnection::ClientConnection(Worker& worker, int fd, ClientAddress address
 
 ClientConnection::~ClientConnection() = default;
 
-bool ClientConnection::start() { return transport_.watch(); }
+bool ClientConnection::start(bool has_spoken) {
+  if (!transport_.watch()) {
+    return false;
+  }
+  if (has_spoken) {
+    on_readable();
+  }
+  return true;
+}
 
 const std::string& ClientConnection::user_name() const {
   static const std::string none;

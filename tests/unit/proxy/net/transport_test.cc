@@ -100,7 +100,7 @@ TEST_F(TransportTest, WhatIsKeptBackWaitsBehindWhatThePeerHasNotTaken) {
   transport->write("second");
   std::string all = received();
   while (transport->unsent_bytes() > 0) {
-    uv_run(loop.uv(), UV_RUN_ONCE);
+    loop.turn(true);
     all += received();
   }
   EXPECT_EQ(all, large + "first second");
