@@ -21,9 +21,9 @@ namespace sportello::proxy {
 struct Replay {
   struct Part {
     OwedAnswer owed;
-    StatementRef statement;  // prepared before this part, nullptr: needs none
-    uint32_t size;           // bytes of `bytes`
-    bool raw_unnamed;        // `statement` is used as the link's unnamed statement
+    StatementRef statement;    // prepared before this part, nullptr: needs none
+    uint32_t size = 0;         // bytes of `bytes`
+    bool raw_unnamed = false;  // `statement` is used as the link's unnamed statement
   };
 
   static constexpr size_t kMaxBytes = 16UL << 10;
