@@ -19,8 +19,8 @@ namespace {
 constexpr size_t kMostPieces = 64;     // a send; more go in further sends
 constexpr size_t kCopiedBytes = 2048;  // up to here, copying pieces together is cheaper than sendmsg()
 
-// libc's own are points at which a thread may be cancelled, as none of ours ever is: with several threads that
-// costs two locked instructions a call.
+// libc's own are points at which a thread may be cancelled, as none of ours ever is: with several threads
+// that costs two locked instructions a call.
 ssize_t receive_some(int fd, std::span<char> buffer) {
   return syscall(SYS_recvfrom, fd, buffer.data(), buffer.size(), 0, nullptr, nullptr);
 }
