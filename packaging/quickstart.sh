@@ -195,6 +195,12 @@ END
   cp "$portal/rules.toml" "$work/rules.toml"
   chown postgres:postgres "$work/userlist.txt" "$work/sportello.toml" "$work/rules.toml"
   chmod 0600 "$work/userlist.txt" "$work/sportello.toml"
+  # What a DBA does once, so that the cache hears of every write, whoever makes it.
+  as_postgres "$work/sportello" setup-sql "$work/sportello.toml" >"$work/setup.sql" 2>"$work/setup.log" ||
+    { cat "$work/setup.log" >&2; fail "sportello setup-sql failed"; }
+  psql_as postgres postgres -f "$work/setup.sql" >"$work/setup.log" 2>&1 ||
+    { cat "$work/setup.sql" "$work/setup.log" >&2; fail "the SQL of sportello setup-sql failed"; }
+  as_postgres "$work/sportello" --check --connect "$work/sportello.toml"
   start "$work/sportello.log" "$work/sportello" "$work/sportello.toml"
   wait_for sportello "$work/sportello.log" psql -X -h 127.0.0.1 -p "$proxy_port" -U portal -d $database -c 'SELECT 1'
 }

@@ -21,6 +21,20 @@ constexpr size_t kMaxWaitingInput = 256UL << 10;
 // So long a session waits for an answer that another one is asking for, then it asks itself.
 constexpr std::chrono::seconds kMostFlightWait{5};
 
+// Part of a batch (ParseComplete), but no ReadyForQuery, which a server would send at once.
+bool is_part_of_batch(Outbox& answers) {
+  std::string_view rest = answers.pieces().empty() ? answers.own() : std::string_view();
+  bool has_some = false;
+  for (Frame frame{}; peek_frame(rest, frame) == FrameStatus::Header;) {
+    if (frame.type == backend::kReadyForQuery) {
+      return false;
+    }
+    has_some = true;
+    rest.remove_prefix(std::min(rest.size(), frame.total_bytes()));
+  }
+  return has_some;
+}
+
 }  // namespace
 
 ClientConnection::ClientConnection(Worker& worker, int fd, ClientAddress address)
@@ -40,7 +54,15 @@ ClientConnection::~ClientConnection() {
   end_fill();
 }
 
-bool ClientConnection::start() { return transport_.watch(); }
+bool ClientConnection::start(bool has_spoken) {
+  if (!transport_.watch()) {
+    return false;
+  }
+  if (has_spoken) {
+    on_readable();
+  }
+  return true;
+}
 
 const std::string& ClientConnection::user_name() const {
   static const std::string none;
@@ -222,7 +244,12 @@ void ClientConnection::relay(std::string_view view) {
   } else {
     to_server.clear();
   }
-  transport_.write(to_client);
+  if (link_ != nullptr && link_->state().ready_is_due() && is_part_of_batch(to_client)) {
+    // It goes with the server's answers, as it would come from one.
+    transport_.write_with_next(to_client);
+  } else {
+    transport_.write(to_client);
+  }
   if (step.need == ClientStep::Need::Close) {
     keep_rest({});
     close(step.reason, step.detail);

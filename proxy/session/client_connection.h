@@ -27,8 +27,8 @@ class ClientConnection final : private Transport::Handler {
   ClientConnection(Worker& worker, int fd, ClientAddress address);
   ~ClientConnection();
 
-  // False: the loop has no room for the socket.
-  bool start();
+  // `has_spoken`: there is something to read (tcp_defer_accept). False: the loop has no room for the socket.
+  bool start(bool has_spoken);
 
   // ---- for the Worker ----
   // The link it waited for.
