@@ -261,6 +261,9 @@ class ClientSession {
   LoneRead lone_batch(std::string_view in);
   RouteReason read_route(const sql::FactsPtr& facts, LoneRead& read);
   bool flee_error(const ErrorFields& fields);
+  bool may_run_elsewhere() const;
+  bool keep_answer();
+  void note_leaving(const ErrorFields& fields);
   bool foresee(std::string_view in);
   // write_tracking.cc
   bool surely_in_block() const;
