@@ -38,13 +38,6 @@ uint64_t fingerprint_in(const std::string& hexadecimal) {
 
 std::string prefix_of(const conf::CacheRule& rule) { return "cache rule \"" + rule.name + "\": "; }
 
-// "schema.name", or a name in public.
-const Relation* relation_called(const Catalog& catalog, std::string_view name) {
-  const size_t dot = name.find('.');
-  if (dot == std::string_view::npos) return catalog.relation(catalog.schema("public"), name);
-  return catalog.relation(catalog.schema(name.substr(0, dot)), name.substr(dot + 1));
-}
-
 // What no rule can allow, then what this one does not.
 NotCached fitness(const conf::CacheRule& rule, const sql::StatementFacts& facts,
                   const ResolvedFacts& resolved) {
@@ -96,13 +89,25 @@ std::string_view to_string(NotCached why) {
       return "it reads tables whose changes are not told, and untracked_tables is off";
     case NotCached::InTransaction:
       return "it is asked within a transaction";
+    case NotCached::NotFollowed:
+      return "it reads tables that the publication does not have, and untracked_tables is off";
+    case NotCached::Unguarded:
+      return "the log is not followed at the moment";
   }
   return "";
 }
 
+uint64_t rule_id(std::string_view name) { return hash_bytes(name); }
+
+const Relation* relation_called(const Catalog& catalog, std::string_view name) {
+  const size_t dot = name.find('.');
+  if (dot == std::string_view::npos) return catalog.relation(catalog.schema("public"), name);
+  return catalog.relation(catalog.schema(name.substr(0, dot)), name.substr(dot + 1));
+}
+
 CacheRules::CacheRules(const conf::Cache& cache) {
   for (const conf::CacheRule& settings : cache.rules) {
-    CacheRule rule{hash_bytes(settings.name), settings, 0};
+    CacheRule rule{rule_id(settings.name), settings, 0};
     if (!settings.fingerprint.empty()) rule.fingerprint = fingerprint_in(settings.fingerprint);
     if (!settings.query.empty()) {
       std::string scratch;
@@ -155,6 +160,11 @@ Verdict DatabaseRules::judge(const sql::StatementFacts& facts, const ResolvedFac
     return {fitness(settings, facts, resolved), bound.rule};
   }
   return {};
+}
+
+bool DatabaseRules::asks_application() const {
+  return std::any_of(bound_.begin(), bound_.end(),
+                     [](const Bound& bound) { return !bound.rule->settings.applications.empty(); });
 }
 
 std::vector<Oid> DatabaseRules::tables() const {

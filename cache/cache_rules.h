@@ -25,6 +25,11 @@
 
 namespace sportello::cache {
 
+uint64_t rule_id(std::string_view name);
+
+// "schema.name", or a name in public; nullptr: there is none.
+const Relation* relation_called(const Catalog& catalog, std::string_view name);
+
 struct CacheRule {
   uint64_t id = 0;  // of its name: the same after a reload
   conf::CacheRule settings;
@@ -46,6 +51,8 @@ enum class NotCached : uint8_t {
   Temporary,      // temporary tables
   Untracked,      // tables whose changes nobody tells, or with row security, and the rule does not allow them
   InTransaction,  // in a transaction block that the rule does not take, or that has written
+  NotFollowed,    // a table whose changes the log's follower does not tell, and the rule does not allow that
+  Unguarded,      // nobody tells of writes past us at the moment
 };
 // For people: "it calls VOLATILE functions".
 std::string_view to_string(NotCached why);
@@ -91,6 +98,8 @@ class DatabaseRules {
   Verdict judge(const sql::StatementFacts& facts, const ResolvedFacts& resolved, const Asker& asker) const;
   // Tables that rules name and that do not exist.
   const std::vector<std::string>& problems() const { return problems_; }
+  // Some rule is for certain applications: who asks counts beside the user.
+  bool asks_application() const;
   // All tables that rules by tables name, with their children: what the follower must hear of. Sorted.
   std::vector<Oid> tables() const;
 

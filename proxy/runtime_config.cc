@@ -27,6 +27,14 @@ const conf::User* RuntimeConfig::user(const std::string& name) const {
   return found == conf.users.end() ? nullptr : &found->second;
 }
 
+bool RuntimeConfig::caches(const std::string& database_name) const {
+  return cache_rules != nullptr &&
+         std::any_of(conf.cache.rules.begin(), conf.cache.rules.end(), [&](const conf::CacheRule& rule) {
+           return rule.databases.empty() || std::find(rule.databases.begin(), rule.databases.end(),
+                                                      database_name) != rule.databases.end();
+         });
+}
+
 bool RuntimeConfig::is_admin(const std::string& name) const {
   return std::find(conf.admin_users.begin(), conf.admin_users.end(), name) != conf.admin_users.end();
 }
@@ -74,6 +82,10 @@ std::shared_ptr<PoolSettings> RuntimeConfig::pool_settings(const std::string& da
   settings->server_reset_query_always = conf.server_reset_query_always;
   settings->server_fast_close = conf.server_fast_close;
   settings->connect_query = db.connect_query;
+  if (caches(database_name)) {
+    settings->cache_rules = cache_rules;
+    settings->cache_follows_log = conf.cache.invalidation == conf::Invalidation::Wal;
+  }
   settings->address = db.primary;
   return settings;
 }

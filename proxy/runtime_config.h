@@ -22,6 +22,7 @@ namespace sportello::proxy {
 struct RuntimeConfig {
   conf::Config conf;
   std::string path;                                   // of the configuration file
+  cache::CacheRulesRef cache_rules;                   // nullptr: there is no cache
   std::map<std::string, std::string> secrets;         // auth_file: user -> secret
   std::optional<conf::Hba> hba;                       // with auth_type = "hba"
   conf::IdentMaps ident_maps;                         // auth_ident_file
@@ -32,6 +33,8 @@ struct RuntimeConfig {
   // The entry of a database, which may be that of "*"; nullptr: there is none.
   const conf::Database* database(const std::string& name) const;
   const conf::User* user(const std::string& name) const;
+  // Some rule is for this database.
+  bool caches(const std::string& database) const;
   bool is_admin(const std::string& user) const;
   bool is_stats_user(const std::string& user) const;
   // Does the certificate's or the operating system's `name` stand for `user` (by the rule's map, if it has

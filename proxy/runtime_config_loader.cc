@@ -94,6 +94,12 @@ RuntimeConfigLoad load_runtime_config(const std::string& path) {
   for (const std::string& error : errors) {
     load.problems.push_back(std::string(path).append(": error: ").append(error));
   }
+  if (config->conf.cache.max_memory > 0 && !config->conf.cache.rules.empty()) {
+    config->cache_rules = std::make_shared<const cache::CacheRules>(config->conf.cache);
+    for (const std::string& problem : config->cache_rules->problems()) {
+      load.problems.push_back(std::string(path).append(": warning: ").append(problem));
+    }
+  }
   if (files_good && errors.empty()) {
     load.config = std::move(config);
   }

@@ -48,6 +48,7 @@ Worker::Worker(WorkerGroup& group, size_t index, RuntimeConfigRef config)
       loop_(std::make_unique<EventLoop>()),
       read_buffer_(config_->conf.pkt_buf),
       facts_(std::make_unique<sql::FactsCache>(group.shapes(), group.seed())),
+      cache_(group.results()),
       verifiers_(group.mock_secret()),
       last_tick_(loop_->now()) {
   context_.facts = facts_.get();

@@ -54,6 +54,8 @@ class Worker {
   WorkerGroup& group() { return *group_; }
   const RuntimeConfigRef& config() const { return config_; }
   SessionContext& session_context() { return context_; }
+  // Its counts are for any thread.
+  WorkerCache& cache() { return cache_; }
   auth::VerifierSource& verifiers() { return verifiers_; }
   std::span<char> read_buffer() { return read_buffer_; }
   Outbox& to_server() { return to_server_; }
@@ -183,6 +185,7 @@ class Worker {
   std::unique_ptr<sql::FactsCache> facts_;
   StatementCache statements_;
   SessionContext context_;
+  WorkerCache cache_;
   auth::VerifierSource verifiers_;
   std::unordered_map<PoolRuntime*, std::unique_ptr<Pool>> pools_;
   std::vector<std::unique_ptr<ServerLink>> links_;

@@ -14,6 +14,8 @@
 namespace sportello::proxy {
 namespace {
 
+const std::vector<cache::CacheRule> kNoRules;
+
 constexpr size_t kMockSecretBytes = 32;
 // A process id carries its worker in the low bits and is positive as an int4.
 constexpr uint32_t kWorkerBits = 6;
@@ -47,6 +49,7 @@ void refuse_socket(int fd) {
 
 WorkerGroup::WorkerGroup(RuntimeConfigRef config)
     : config_(std::move(config)),
+      results_(config_->conf.cache.max_memory),
       seed_(random_u64()),
       mock_secret_(auth::random_bytes(kMockSecretBytes)),
       started_at_(std::chrono::system_clock::now()),
@@ -115,7 +118,7 @@ void WorkerGroup::note_nodes(const RuntimeConfig& config, DatabaseRuntime& datab
   const conf::Database* entry = config.database(database.name);
   const bool routes = entry != nullptr && entry->routing != conf::Routing::Off && !entry->replicas.empty();
   const std::lock_guard lock(database.mutex);
-  if (!routes) {
+  if (!routes && (entry == nullptr || !config.caches(database.name))) {
     database.nodes.reset();
     return;
   }
@@ -129,12 +132,12 @@ void WorkerGroup::note_nodes(const RuntimeConfig& config, DatabaseRuntime& datab
     return std::make_shared<NodeRuntime>(address, database.scope.board.add_node());
   };
   auto set = std::make_shared<NodeSet>();
-  set->routing = entry->routing;
+  set->routing = routes ? entry->routing : conf::Routing::Off;
   set->freshness = entry->freshness;
   set->max_lag = entry->max_replica_lag;
   set->nodes.push_back(known(entry->primary));
-  for (const conf::ServerAddress& replica : entry->replicas) {
-    set->nodes.push_back(known(replica));
+  for (size_t i = 0; routes && i < entry->replicas.size(); i++) {
+    set->nodes.push_back(known(entry->replicas[i]));
   }
   if (before != nullptr) {
     const auto primary = std::find(set->nodes.begin(), set->nodes.end(), before->nodes.front());
@@ -194,10 +197,12 @@ void WorkerGroup::set_up(const RuntimeConfig& config, PoolRuntime& pool) {
 }
 
 void WorkerGroup::apply_config(const RuntimeConfigRef& config) {
+  RuntimeConfigRef before;
   {
     const std::lock_guard lock(mutex_);
-    config_ = config;
+    before = std::exchange(config_, config);
   }
+  keep_results(*before, *config);
   for (const auto& database : directory_.databases()) {
     if (config->database(database->name) != nullptr) {
       note_nodes(*config, *database);
@@ -206,6 +211,19 @@ void WorkerGroup::apply_config(const RuntimeConfigRef& config) {
   refresh_settings(*config);
   note_name_ttls(config->conf);
   post_all([config](Worker& worker) { worker.apply_config(config); });
+}
+
+// Results outlive a reload, if their rule does.
+void WorkerGroup::keep_results(const RuntimeConfig& before, const RuntimeConfig& now) {
+  results_.store.set_max_bytes(now.conf.cache.max_memory);
+  for (const cache::CacheRule& rule : before.cache_rules ? before.cache_rules->rules() : kNoRules) {
+    const auto& rules = now.cache_rules ? now.cache_rules->rules() : kNoRules;
+    const bool stays = std::any_of(rules.begin(), rules.end(),
+                                   [&](const cache::CacheRule& other) { return other.id == rule.id; });
+    if (!stays) {
+      results_.store.flush_rule(rule.id);
+    }
+  }
 }
 
 void WorkerGroup::refresh_settings(const RuntimeConfig& config, const DatabaseRuntime* only) {

@@ -46,6 +46,7 @@ class WorkerGroup {
   PoolDirectory& directory() { return directory_; }
   NodeDirectory& nodes() { return nodes_; }
   sql::ShapeCache& shapes() { return shapes_; }
+  cache::ResultCache& results() { return results_; }
   uint64_t seed() const { return seed_; }
   const std::string& mock_secret() const { return mock_secret_; }
   const StatsSampler& stats_sampler() const { return stats_sampler_; }
@@ -125,6 +126,7 @@ class WorkerGroup {
  private:
   static void note_name_ttls(const conf::Config& conf);
   PoolSettingsRef pool_settings(const RuntimeConfig& config, const PoolRuntime& pool);
+  void keep_results(const RuntimeConfig& before, const RuntimeConfig& now);
   // Its first settings.
   void set_up(const RuntimeConfig& config, PoolRuntime& pool);
   // Those of all pools, or of one database's.
@@ -137,6 +139,7 @@ class WorkerGroup {
   PoolDirectory directory_;
   NodeDirectory nodes_;
   sql::ShapeCache shapes_;
+  cache::ResultCache results_;
   StatsSampler stats_sampler_{Clock::now()};
   uint64_t seed_;
   std::string mock_secret_;

@@ -97,7 +97,15 @@ const AdminColumns kStatsPlain =
 const AdminColumns kDatabase = {{"database", kText}};
 
 const AdminColumns kOfTopic[] = {
-    kSockets + kSocketBuffers,                                   // ActiveSockets
+    kSockets + kSocketBuffers,  // ActiveSockets
+    of_type(kText, {"database", "invalidation", "guarantee"}) +
+        of_type(kInt8, {"results", "memory_bytes", "max_memory_bytes", "evictions", "flights_now", "flights",
+                        "joined"}),  // Cache
+    of_type(kText, {"rule", "mode"}) + of_type(kInt8, {"ttl_ms", "hits", "misses", "joined"}) +
+        of_type(kNumeric, {"hit_rate"}) +
+        of_type(kInt8, {"stored", "not_stored", "refused", "not_cached", "bytes", "invalidated",
+                        "shadow_hits", "shadow_differences"}) +
+        of_type(kText, {"reasons"}),                             // CacheRules
     kSockets + kPinned,                                          // Clients
     of_type(kText, {"key", "value", "default", "changeable"}),   // Config
     kDatabases,                                                  // Databases

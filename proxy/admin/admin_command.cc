@@ -20,7 +20,7 @@ bool same_word(std::string_view a, std::string_view b) {
 
 // ---- the tables ----
 
-enum class Argument : uint8_t { None, OptionalDatabase, Database, Client, ShutdownMode };
+enum class Argument : uint8_t { None, OptionalDatabase, Database, Client, ShutdownMode, Cache };
 
 struct VerbRow {
   std::string_view word;
@@ -38,6 +38,7 @@ constexpr VerbRow kVerbs[] = {
     {"RECONNECT", AdminVerb::Reconnect, Argument::OptionalDatabase, "RECONNECT [<db>]"},
     {"KILL", AdminVerb::Kill, Argument::OptionalDatabase, "KILL [<db>]"},
     {"KILL_CLIENT", AdminVerb::KillClient, Argument::Client, "KILL_CLIENT <id>"},
+    {"FLUSH", AdminVerb::FlushCache, Argument::Cache, "FLUSH CACHE [TABLE <table>|RULE <rule>]"},
     {"SUSPEND", AdminVerb::Suspend, Argument::None, ""},
     {"SHUTDOWN", AdminVerb::Shutdown, Argument::ShutdownMode, "SHUTDOWN [WAIT_FOR_SERVERS|WAIT_FOR_CLIENTS]"},
     {"WAIT_CLOSE", AdminVerb::WaitClose, Argument::OptionalDatabase, "WAIT_CLOSE [<db>]"},
@@ -66,6 +67,8 @@ constexpr TopicRow kTopics[] = {
     {"NODES", ShowTopic::Nodes},
     {"ROUTES", ShowTopic::Routes},
     {"TABLES", ShowTopic::Tables},
+    {"CACHE RULES", ShowTopic::CacheRules},
+    {"CACHE", ShowTopic::Cache},
     {"STATE", ShowTopic::State},
     {"SOCKETS", ShowTopic::Sockets},
     {"ACTIVE_SOCKETS", ShowTopic::ActiveSockets},
@@ -248,6 +251,26 @@ class Parser {
         at_++;
         break;
       }
+      case Argument::Cache:
+        if (!accept("CACHE")) {
+          return syntax_error("FLUSH wants CACHE");
+        }
+        command.tag = "FLUSH CACHE";
+        if (accept("TABLE")) {
+          command.flush = FlushWish::Table;
+        } else if (accept("RULE")) {
+          command.flush = FlushWish::Rule;
+        }
+        if (command.flush != FlushWish::All) {
+          if (!is_name()) {
+            return syntax_error("FLUSH CACHE TABLE and RULE want a name");
+          }
+          command.argument = take_name();
+          if (command.flush == FlushWish::Table && accept('.') && is_name()) {
+            command.argument += "." + take_name();
+          }
+        }
+        break;
       case Argument::ShutdownMode:
         if (accept("WAIT_FOR_SERVERS")) {
           command.shutdown = ShutdownWish::WaitForServers;
@@ -264,6 +287,9 @@ class Parser {
       return invalid();
     }
     std::string name = take_name();
+    if (same_word(name, "cache") && accept("rules")) {
+      name = "CACHE RULES";
+    }
     for (const TopicRow& row : kTopics) {
       if (same_word(name, row.word)) {
         return finished({.verb = AdminVerb::Show, .topic = row.topic, .tag = "SHOW"});
@@ -480,6 +506,7 @@ Result<std::vector<AdminCommand>> parse_admin_text(std::string_view text) {
 
 bool is_harmless(const AdminCommand& command) {
   switch (command.verb) {
+    case AdminVerb::FlushCache:
     case AdminVerb::Reload:
     case AdminVerb::Pause:
     case AdminVerb::Resume:

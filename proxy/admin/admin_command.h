@@ -21,6 +21,7 @@ namespace sportello::proxy {
 enum class AdminVerb : uint8_t {
   // PgBouncer's.
   Show,
+  FlushCache,  // ours: `flush`, and `argument` of it
   Reload,
   Pause,
   Resume,
@@ -46,6 +47,8 @@ enum class AdminVerb : uint8_t {
 
 enum class ShowTopic : uint8_t {
   ActiveSockets,
+  Cache,
+  CacheRules,
   Clients,
   Config,
   Databases,
@@ -74,6 +77,8 @@ enum class ShowTopic : uint8_t {
 
 enum class ShutdownWish : uint8_t { Now, WaitForServers, WaitForClients };
 
+enum class FlushWish : uint8_t { All, Rule, Table };
+
 // One column of a SELECT, or the parameter of a SHOW that is PostgreSQL's.
 struct SelectItem {
   enum class Source : uint8_t { Literal, Null, Version, User, Database, Schema, ProcessId };
@@ -86,10 +91,11 @@ struct AdminCommand {
   AdminVerb verb = AdminVerb::Ignored;
   ShowTopic topic = ShowTopic::Version;       // of Show
   ShutdownWish shutdown = ShutdownWish::Now;  // of Shutdown
-  std::string argument = {};                  // a database ("": all), a setting, a statement's name
-  uint32_t client = 0;                        // of KillClient: SHOW CLIENTS' id
-  std::vector<SelectItem> select = {};        // of Select
-  std::string tag = {};                       // what CommandComplete says
+  FlushWish flush = FlushWish::All;           // of FlushCache
+  std::string argument = {};  // a database ("": all), a setting, a statement's name, a rule, a table
+  uint32_t client = 0;        // of KillClient: SHOW CLIENTS' id
+  std::vector<SelectItem> select = {};  // of Select
+  std::string tag = {};                 // what CommandComplete says
 };
 
 // All commands of a text, none if it is empty; or the syntax error, of the first that is wrong.

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "protocol/sqlstate.h"
+#include "proxy/admin/admin_cache.h"
 #include "proxy/admin/admin_gather.h"
 #include "proxy/admin/admin_show.h"
 #include "proxy/worker_group.h"
@@ -59,6 +60,11 @@ void AdminControl::carry_out(const AdminCommand& command, Done done) {
     case AdminVerb::Show:
       show(command.topic, std::move(done));
       return;
+    case AdminVerb::FlushCache: {
+      const Result<void> flushed = flush_cache(command, view_now(), home_->group().results());
+      answer(done, flushed.ok() ? Result<AdminAnswer>(AdminAnswer()) : flushed.error());
+      return;
+    }
     case AdminVerb::Reload:
       reload(std::move(done));
       return;
@@ -107,7 +113,8 @@ Result<AdminControl::Databases> AdminControl::databases(const AdminCommand& comm
   PoolDirectory& directory = group.directory();
   const RuntimeConfigRef config = group.config();
   const std::string& name = command.argument;
-  if (command.verb == AdminVerb::Show || command.verb == AdminVerb::SetConfig) {
+  if (command.verb == AdminVerb::Show || command.verb == AdminVerb::FlushCache ||
+      command.verb == AdminVerb::SetConfig) {
     return Databases();
   }
   if (name.empty()) {
@@ -153,7 +160,7 @@ void AdminControl::look_until_done(std::function<bool()> look) {
 
 // ---- commands ----
 
-void AdminControl::show(ShowTopic topic, Done done) {
+AdminView AdminControl::view_now() const {
   WorkerGroup& group = home_->group();
   AdminView view{.config = group.config(),
                  .databases = group.directory().databases(),
@@ -162,7 +169,18 @@ void AdminControl::show(ShowTopic topic, Done done) {
                  .sampler = &group.stats_sampler(),
                  .suspended = group.is_suspended(),
                  .names = NameResolver::system().known(),
-                 .now = home_->now()};
+                 .now = home_->now(),
+                 .results = &group.results()};
+  for (size_t i = 0; view.config->cache_rules != nullptr && i < group.size(); i++) {
+    for (const cache::CacheRule& rule : view.config->cache_rules->rules()) {
+      group.worker(i).cache().counts.add_to(rule.id, view.rule_totals[rule.id]);
+    }
+  }
+  return view;
+}
+
+void AdminControl::show(ShowTopic topic, Done done) {
+  AdminView view = view_now();
   if (!needs_snapshot(topic)) {
     answer(done, proxy::show(topic, view));
     return;

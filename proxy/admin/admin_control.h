@@ -12,6 +12,7 @@
 #include "protocol/result.h"
 #include "proxy/admin/admin_command.h"
 #include "proxy/admin/admin_protocol.h"
+#include "proxy/admin/admin_show.h"
 #include "proxy/net/event_loop.h"
 #include "proxy/pool/pool_runtime.h"
 
@@ -39,6 +40,7 @@ class AdminControl {
   Result<Databases> databases(const AdminCommand& command) const;
   std::vector<std::shared_ptr<PoolRuntime>> pools(const Databases& databases) const;
 
+  AdminView view_now() const;
   void show(ShowTopic topic, Done done);
   void reload(Done done);
   void pause(const Databases& databases, Done done);

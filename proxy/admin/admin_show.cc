@@ -7,6 +7,7 @@
 
 #include "conf/setting_table.h"
 #include "protocol/sqlstate.h"
+#include "proxy/admin/admin_cache.h"
 #include "proxy/admin/admin_columns.h"
 #include "proxy/pool/server_link.h"
 #include "proxy/router/route_counts.h"
@@ -431,6 +432,12 @@ Result<AdminAnswer> show(ShowTopic topic, const AdminView& view) {
   switch (topic) {
     case ShowTopic::ActiveSockets:
       show_sockets(table, view, Which::ActiveSockets);
+      break;
+    case ShowTopic::Cache:
+      show_cache(table, view);
+      break;
+    case ShowTopic::CacheRules:
+      show_cache_rules(table, view);
       break;
     case ShowTopic::Clients:
       show_sockets(table, view, Which::Clients);

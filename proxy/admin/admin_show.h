@@ -3,8 +3,11 @@
 #pragma once
 
 #include <chrono>
+#include <map>
 #include <vector>
 
+#include "cache/result_cache.h"
+#include "cache/rule_counts.h"
 #include "proxy/admin/admin_command.h"
 #include "proxy/admin/admin_protocol.h"
 #include "proxy/admin/admin_snapshot.h"
@@ -28,7 +31,9 @@ struct AdminView {
   bool suspended = false;
   std::vector<NameCache::Known> names;
   TimePoint now{};
-  std::vector<WorkerSnapshot> workers;  // if needs_snapshot()
+  const cache::ResultCache* results = nullptr;
+  std::map<uint64_t, cache::RuleTotals> rule_totals;  // by CacheRule::id
+  std::vector<WorkerSnapshot> workers;                // if needs_snapshot()
 };
 
 // Whether the workers have to be asked for this.

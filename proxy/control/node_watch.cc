@@ -33,7 +33,8 @@ NodeWatch::~NodeWatch() { group_->set_on_write_settled(nullptr); }
 void NodeWatch::apply_config(RuntimeConfigRef config) {
   config_ = std::move(config);
   for (const auto& [name, entry] : config_->conf.databases) {
-    if (name != "*" && entry.routing != conf::Routing::Off && !entry.replicas.empty()) {
+    const bool routes = entry.routing != conf::Routing::Off && !entry.replicas.empty();
+    if (name != "*" && (routes || config_->caches(name))) {
       group_->note_nodes(*config_, *group_->directory().database(name));
     }
   }

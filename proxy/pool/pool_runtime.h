@@ -66,7 +66,7 @@ struct DatabaseRuntime {
   TimePoint unused_since{};  // the first worker's; TimePoint(): it has clients or links
 
   std::mutex mutex;  // guards what follows
-  NodeSetRef nodes;  // its servers; nullptr: no replicas, or routing = "off"
+  NodeSetRef nodes;  // its servers; nullptr: nobody reads anywhere but from its primary
 
   NodeSetRef current_nodes() {
     const std::lock_guard lock(mutex);

@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 
+#include "cache/cache_rules.h"
 #include "conf/config.h"
 #include "proxy/pool/node.h"
 #include "proxy/pool/node_health.h"
@@ -20,6 +21,8 @@ struct PoolSettings {
   std::shared_ptr<NodeHealth> node;     // of `address`; nullptr: not watched
   NodeSetRef nodes;                     // of its database, if it has replicas that may be read
   std::shared_ptr<NodeRuntime> server;  // of those, the one that this pool is at
+  cache::CacheRulesRef cache_rules;     // nullptr: nothing of its database is kept
+  bool cache_follows_log = false;  // what is kept is good while the log is followed, unless a rule says so
   conf::PoolMode mode = conf::PoolMode::Transaction;
   int pool_size = 25;
   int min_pool_size = 0;

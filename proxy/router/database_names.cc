@@ -57,6 +57,11 @@ const cache::CatalogRef& DatabaseNames::catalog() {
 
 const Meaning* DatabaseNames::meaning_of(const sql::FactsPtr& facts, const SettingsValues& settings,
                                          const NameOwner& owner) {
+  return find(facts, settings, owner);
+}
+
+Meaning* DatabaseNames::find(const sql::FactsPtr& facts, const SettingsValues& settings,
+                             const NameOwner& owner) {
   const cache::CatalogRef& known = catalog();
   if (known == nullptr) {
     return nullptr;
@@ -64,6 +69,7 @@ const Meaning* DatabaseNames::meaning_of(const sql::FactsPtr& facts, const Setti
   const uint64_t generation = scope_->paths.generation();
   if (known != of_meanings_ || generation != paths_generation_) {
     meanings_.clear();
+    bound_rules_.reset();
     of_meanings_ = known;
     paths_generation_ = generation;
     paths_ = scope_->paths.paths();
@@ -97,6 +103,7 @@ bool DatabaseNames::make(Meaning& meaning, const sql::FactsPtr& facts, const Set
     return false;
   }
   meaning.owner = facts;
+  meaning.version = of_meanings_->version();
   meaning.facts = cache::resolve(*of_meanings_, *facts, {.search_path = *path, .may_have_temporary = false});
   for (const cache::Oid table : meaning.facts.reads) {
     meaning.reads.push_back(&scope_->tables.of(table));
@@ -114,6 +121,35 @@ bool DatabaseNames::make(Meaning& meaning, const sql::FactsPtr& facts, const Set
     }
   }
   return true;
+}
+
+void DatabaseNames::use_rules(cache::CacheRulesRef rules, std::string_view database,
+                              cache::WorkerRuleCounts& counts) {
+  if (rules == rules_) {
+    return;
+  }
+  rules_ = std::move(rules);
+  database_ = database;
+  counts_ = &counts;
+  bound_rules_.reset();
+  meanings_.clear();
+}
+
+CacheVerdict DatabaseNames::judge(const sql::FactsPtr& facts, const SettingsValues& settings,
+                                  const NameOwner& owner, const cache::Asker& asker) {
+  Meaning* meaning = find(facts, settings, owner);
+  if (meaning == nullptr || rules_ == nullptr) {
+    return {};
+  }
+  if (bound_rules_ == nullptr) {
+    bound_rules_ = std::make_unique<cache::DatabaseRules>(rules_, database_, *of_meanings_);
+  }
+  if (!meaning->is_judged || bound_rules_->asks_application()) {
+    meaning->verdict = bound_rules_->judge(*facts, meaning->facts, asker);
+    meaning->counts = meaning->verdict.rule != nullptr ? &counts_->of(meaning->verdict.rule->id) : nullptr;
+    meaning->is_judged = true;
+  }
+  return {meaning->verdict.why, meaning, meaning->verdict.rule, meaning->counts};
 }
 
 void DatabaseNames::refuse_shape(uint64_t fingerprint) {

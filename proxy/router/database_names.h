@@ -11,8 +11,10 @@
 #include <unordered_map>
 #include <vector>
 
+#include "cache/cache_rules.h"
 #include "cache/catalog_slot.h"
 #include "cache/resolve.h"
+#include "cache/rule_counts.h"
 #include "protocol/sql/facts_cache.h"
 #include "proxy/session/database_scope.h"
 #include "proxy/session/session_settings.h"
@@ -27,6 +29,22 @@ struct Meaning {
   std::vector<cache::TableState*> writes;
   // Replica: it may go there if it has come far enough.
   RouteReason route = RouteReason::NotARead;
+  uint64_t version = 0;  // Catalog::version()
+
+  // What a cache rule says of it, once asked (DatabaseNames::judge()).
+  cache::Verdict verdict;
+  bool is_judged = false;
+  bool is_followed = false;  // the log's follower tells of every table that it reads
+  uint64_t followed_version = 0;
+  cache::RuleCounts* counts = nullptr;  // of the verdict's rule
+};
+
+// What the cache rules say of a statement that a session asks.
+struct CacheVerdict {
+  cache::NotCached why = cache::NotCached::Unknown;
+  const Meaning* meaning = nullptr;        // nullptr: nothing is known
+  const cache::CacheRule* rule = nullptr;  // nullptr: none takes it
+  cache::RuleCounts* counts = nullptr;     // the rule's
 };
 
 // Whose names they are.
@@ -43,6 +61,11 @@ class DatabaseNames {
   // nullptr: nothing is known. Good until the next call.
   const Meaning* meaning_of(const sql::FactsPtr& facts, const SettingsValues& settings,
                             const NameOwner& owner);
+  // The rules that hold for the database from now on, and where it is counted what becomes of them.
+  void use_rules(cache::CacheRulesRef rules, std::string_view database, cache::WorkerRuleCounts& counts);
+  // Good until the next call.
+  CacheVerdict judge(const sql::FactsPtr& facts, const SettingsValues& settings, const NameOwner& owner,
+                     const cache::Asker& asker);
   // A replica would not have it: none gets this shape again.
   void refuse_shape(uint64_t fingerprint);
   bool is_refused(uint64_t fingerprint) const { return refused_.contains(fingerprint); }
@@ -65,6 +88,7 @@ class DatabaseNames {
   };
 
   const cache::CatalogRef& catalog();
+  Meaning* find(const sql::FactsPtr& facts, const SettingsValues& settings, const NameOwner& owner);
   bool make(Meaning& meaning, const sql::FactsPtr& facts, const SettingsValues& settings,
             const NameOwner& owner);
 
@@ -77,6 +101,10 @@ class DatabaseNames {
   uint64_t paths_generation_ = 0;
   std::unordered_map<Key, std::unique_ptr<Meaning>, KeyHash> meanings_;
   std::unordered_map<uint64_t, bool> refused_;
+  cache::CacheRulesRef rules_;
+  std::string database_;
+  cache::WorkerRuleCounts* counts_ = nullptr;
+  std::unique_ptr<cache::DatabaseRules> bound_rules_;  // under of_meanings_; made when first needed
 };
 
 // The reason why no replica may have a statement, that its text alone tells; Replica: ask what its names

@@ -97,12 +97,17 @@ struct ClientSession::Relaying {
   std::string_view in;
   Outbox& to_server;
   Outbox& to_client;
+  cache::ResultRecorder* recorder;  // nullptr: nobody keeps the answer
   ServerStep step;
   size_t at = 0;
   size_t run = 0;
 
   void send_run() {
-    to_client.forward(in.substr(run, at - run));
+    const std::string_view bytes = in.substr(run, at - run);
+    if (recorder != nullptr) {
+      recorder->feed(bytes);
+    }
+    to_client.forward(bytes);
     run = at;
   }
   // The frame at `at` (as much of it as has come) is or is not for the client.
@@ -122,7 +127,7 @@ struct ClientSession::Relaying {
 
 ServerStep ClientSession::on_server_bytes(std::string_view in, Outbox& to_server, Outbox& to_client) {
   invariant(link_ != nullptr, "answers come from the link that the session holds");
-  Relaying relaying{in, to_server, to_client, {}};
+  Relaying relaying{in, to_server, to_client, recorder_, {}};
   if (link_->body_left == 0 && may_run_elsewhere() && !foresee(in)) {
     return {};
   }
@@ -363,6 +368,7 @@ void ClientSession::settle(const OwedAnswer& answered, bool happened) {
   }
   if (answered.has(OwedEffect::ChangesCatalog)) {
     scope_->ddl_epoch.fetch_add(1, std::memory_order_relaxed);
+    catalog_changes_ = true;
   }
   if (answered.has(OwedEffect::DiscardsAll) || answered.has(OwedEffect::DeallocatesAll)) {
     discards_names_ = false;
@@ -422,6 +428,11 @@ void ClientSession::on_ready(Relaying& relaying, TransactionStatus status) {
     relaying.step.again = std::make_unique<Replay>(std::move(link_->replay));
     relaying.step.again->of_lone_read = true;
     link_->replay.drop();
+  }
+  if (catalog_changes_ && status == TransactionStatus::Idle) {
+    // Whoever looked before the commit has seen the old catalog; and before its fence comes down.
+    catalog_changes_ = false;
+    scope_->ddl_epoch.fetch_add(1, std::memory_order_relaxed);
   }
   if (freshness_ != nullptr) {
     settle_writes();

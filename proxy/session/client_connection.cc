@@ -18,6 +18,9 @@ namespace {
 // A session that waits for a link goes on reading this far, to see whether its client is still there.
 constexpr size_t kMaxWaitingInput = 256UL << 10;
 
+// So long a session waits for an answer that another one is asking for, then it asks itself.
+constexpr std::chrono::seconds kMostFlightWait{5};
+
 }  // namespace
 
 ClientConnection::ClientConnection(Worker& worker, int fd, ClientAddress address)
@@ -32,7 +35,10 @@ ClientConnection::ClientConnection(Worker& worker, int fd, ClientAddress address
   login_ = worker.group().login_began(process_id_);
 }
 
-ClientConnection::~ClientConnection() = default;
+ClientConnection::~ClientConnection() {
+  leave_flight();
+  end_fill();
+}
 
 bool ClientConnection::start() { return transport_.watch(); }
 
@@ -86,6 +92,7 @@ void ClientConnection::check_invariants() const {
       return;
     case ConnectionState::Idle:
     case ConnectionState::Waits:
+    case ConnectionState::AwaitsAnswer:
       invariant(session_ != nullptr && !links && session_->link() == nullptr,
                 "rest and waiting need no link");
       return;
@@ -176,7 +183,7 @@ void ClientConnection::relay(std::string_view view) {
   }
   size_t taken = 0;
   ClientStep step;
-  while (state_ != ConnectionState::Waits) {
+  while (!is_waiting()) {
     const bool limited = routed_ != nullptr && link_ != nullptr;
     if (limited && read_left_ == 0) {
       break;  // a replica gets its lone read and no more
@@ -190,8 +197,16 @@ void ClientConnection::relay(std::string_view view) {
     if (step.need != ClientStep::Need::Link) {
       break;
     }
-    const bool routes = pool_->settings().nodes != nullptr && startup_ == nullptr;
-    ServerLink* link = take_link_of(routes ? route(view.substr(taken)) : *pool_);
+    const CacheAnswer cached = startup_ == nullptr ? ask_cache(view.substr(taken)) : CacheAnswer();
+    taken += cached.taken;
+    if (cached.waits) {
+      break;
+    }
+    if (cached.taken > 0) {
+      continue;
+    }
+    ServerLink* link =
+        take_link_of(cached.route != nullptr ? *cached.route : route_or_home(view.substr(taken)));
     if (link == nullptr) {
       began_to_wait();
       break;
@@ -211,8 +226,7 @@ void ClientConnection::relay(std::string_view view) {
     return;
   }
   keep_rest(view.substr(taken));
-  if ((state_ == ConnectionState::Waits || routed_ != nullptr) && input_ &&
-      input_->size() > kMaxWaitingInput) {
+  if ((is_waiting() || routed_ != nullptr) && input_ && input_->size() > kMaxWaitingInput) {
     transport_.pause();
   }
   if (link_ != nullptr && taken > 0) {
@@ -262,6 +276,7 @@ void ClientConnection::link_granted(ServerLink& link) {
     worker_->link_unused(link);
     move(ConnectionEvent::LinkRefused);
     leave_route();
+    end_fill();
     go_on();
     return;
   }
@@ -292,6 +307,9 @@ ServerLink* ClientConnection::release_link() {
     link->state().tainted = true;
   }
   link_ = nullptr;
+  if (!again_) {
+    end_fill();
+  }
   if (routed_ != nullptr) {
     note_fled();
     leave_route();
@@ -304,6 +322,9 @@ ServerLink* ClientConnection::release_link() {
 void ClientConnection::send(Outbox& box) { transport_.write(box); }
 
 void ClientConnection::note_answers(const ServerStep& step) {
+  if (fill_ != nullptr && fill_->recorder.is_done()) {
+    finish_fill();
+  }
   if (step.commands == 0) {
     return;
   }
@@ -362,6 +383,7 @@ void ClientConnection::link_lost(const Error& why) {
     wait_for_link();
     return;
   }
+  end_fill();
   if (input_) {
     relay(*input_);
   }
@@ -385,6 +407,12 @@ void ClientConnection::link_refused(const Error& why) {
   }
   leave_route();
   move(ConnectionEvent::LinkRefused);
+  fail_waiting(why);
+}
+
+// What it waited for will not come.
+void ClientConnection::fail_waiting(const Error& why) {
+  end_fill();
   Outbox& to_client = worker_->to_client();
   if (again_) {
     const std::unique_ptr<Replay> replay = std::move(again_);
@@ -435,9 +463,17 @@ void ClientConnection::cancel() {
   }
   if (link_ != nullptr && !link_->state().owed.empty()) {
     worker_->cancel_on(*link_);
-  } else if (state_ == ConnectionState::Waits) {
+    return;
+  }
+  const Error why{sqlstate::kQueryCanceled, "canceling statement due to user request"};
+  if (state_ == ConnectionState::Waits) {
     worker_->stop_waiting(waited_pool(), *this);
-    link_refused({sqlstate::kQueryCanceled, "canceling statement due to user request"});
+    link_refused(why);
+  } else if (state_ == ConnectionState::AwaitsAnswer) {
+    leave_flight();
+    move(ConnectionEvent::FlightLanded);
+    transport_.resume();
+    fail_waiting(why);
   }
 }
 
@@ -459,7 +495,8 @@ void ClientConnection::close_with(const Error& fatal, CloseReason reason) {
   if (is_closed()) {
     return;
   }
-  const bool waited = is_waiting();
+  const bool waited = waits_for_link();
+  leave_flight();
   move(ConnectionEvent::Closed);
   if (!fatal.sqlstate.empty() && (!replication_ || startup_ || replication_->may_speak())) {
     std::string out;
@@ -481,6 +518,7 @@ void ClientConnection::close_with(const Error& fatal, CloseReason reason) {
     worker_->stop_waiting(waited_pool(), *this);
   }
   leave_route();
+  end_fill();
   if (link_ != nullptr && replication_) {
     ServerLink* link = std::exchange(link_, nullptr);
     link->detach_client();
@@ -536,6 +574,13 @@ void ClientConnection::check_timeouts(TimePoint now) {
     return;
   }
   const PoolSettings& settings = pool_->settings();
+  if (state_ == ConnectionState::AwaitsAnswer) {
+    // Whoever asks has its own troubles.
+    if (passed(wait_since_, kMostFlightWait)) {
+      end_wait_for_flight(true);
+    }
+    return;
+  }
   if (is_waiting()) {
     if (passed(wait_since_, settings.query_wait_timeout)) {
       std::optional<Error> failure;

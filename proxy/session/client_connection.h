@@ -14,6 +14,7 @@
 #include "proxy/session/client_startup.h"
 #include "proxy/session/connection_state.h"
 #include "proxy/session/replication_relay.h"
+#include "proxy/session/worker_cache.h"
 
 namespace sportello::proxy {
 
@@ -55,6 +56,10 @@ class ClientConnection final : private Transport::Handler {
   // F7).
   bool holds_back(std::string_view view);
   void ask_primary(std::unique_ptr<Replay> replay) { again_ = std::move(replay); }
+
+  // ---- where there is a cache (client_cache.cc) ----
+  // The answer that it waits for has come to whoever asked for it.
+  void flight_landed(uint64_t wait, cache::Landing how, const cache::CachedResultRef& result);
 
   // ---- for a replication client's own link (client_replication.cc) ----
   ReplicationKind replication() const { return replication_ ? replication_->kind() : ReplicationKind::None; }
@@ -107,10 +112,7 @@ class ClientConnection final : private Transport::Handler {
   bool is_resting() const;
   // It holds a link for good (pool_mode = session) and could go without leaving anything half done.
   bool is_between_transactions() const;
-  bool is_waiting() const {
-    return state_ == ConnectionState::Waits || state_ == ConnectionState::LoginWaits ||
-           state_ == ConnectionState::OpensReplication;
-  }
+  bool is_waiting() const { return waits_for_link() || state_ == ConnectionState::AwaitsAnswer; }
   ConnectionState state() const { return state_; }
   bool is_logged_in() const { return startup_ == nullptr; }
   const std::string& user_name() const;
@@ -141,6 +143,10 @@ class ClientConnection final : private Transport::Handler {
   void move(ConnectionEvent event);
   void check_invariants() const;
   bool is_closed() const { return state_ == ConnectionState::Closed; }
+  bool waits_for_link() const {
+    return state_ == ConnectionState::Waits || state_ == ConnectionState::LoginWaits ||
+           state_ == ConnectionState::OpensReplication;
+  }
 
   void on_bytes(std::string_view bytes);
   void relay(std::string_view view);
@@ -154,6 +160,24 @@ class ClientConnection final : private Transport::Handler {
   Pool& route(std::string_view in);
   Pool& waited_pool() { return routed_pool_ != nullptr ? *routed_pool_ : *pool_; }
   void leave_route();
+  // What became of a look into the cache.
+  struct CacheAnswer {
+    size_t taken = 0;       // bytes that were answered
+    bool waits = false;     // for another session's answer
+    Pool* route = nullptr;  // where it is to be asked, if that was looked for
+  };
+  CacheAnswer ask_cache(std::string_view in);
+  CacheAnswer answer_from(const cache::CachedResult& result);
+  bool is_guarded(const CacheVerdict& verdict) const;
+  std::optional<cache::KeyView> cache_key(const CacheVerdict& verdict);
+  std::shared_ptr<const cache::TableStates> tables_of_scope() const;
+  void begin_fill(std::unique_ptr<CacheFill> fill);
+  void end_fill();
+  void finish_fill();
+  void end_wait_for_flight(bool alone);
+  void leave_flight();
+  void fail_waiting(const Error& why);
+  Pool& route_or_home(std::string_view in);
   void note_fled();
   void track_writes();
   void finish_login();
@@ -179,6 +203,14 @@ class ClientConnection final : private Transport::Handler {
   size_t read_left_ = 0;  // bytes of it that were not sent yet
   uint64_t read_fingerprint_ = 0;
   TimePoint held_back_at_{};  // since when its answer is held back
+  // While the answer to its read is for the cache, too:
+  std::unique_ptr<CacheFill> fill_;
+  // While it waits for another session's answer:
+  cache::Flights::Ticket ticket_;
+  uint64_t awaited_ = 0;  // the number of this wait
+  cache::RuleCounts* flight_counts_ = nullptr;
+  cache::CachedResultRef landed_;  // has come, and answers what stands in front of input_
+  bool asks_alone_ = false;        // the next read asks a server, whoever else does
   ServerLink* link_ = nullptr;
   std::unique_ptr<Replay> again_;       // to be run again when the link comes
   std::unique_ptr<std::string> input_;  // what has come and cannot be taken yet

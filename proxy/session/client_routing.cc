@@ -89,6 +89,12 @@ Pool& ClientConnection::route(std::string_view in) {
   return enter_route(route.node, read.bytes);
 }
 
+Pool& ClientConnection::route_or_home(std::string_view in) {
+  const bool routes = startup_ == nullptr && pool_->settings().nodes != nullptr &&
+                      pool_->settings().nodes->routing != conf::Routing::Off;
+  return routes ? route(in) : *pool_;
+}
+
 bool ClientConnection::could_leave_primary() {
   const bool waits = state_ == ConnectionState::Waits && routed_ == nullptr && session_ != nullptr;
   if (!waits || session_->freshness() == nullptr || pool_->settings().nodes->routing != conf::Routing::On) {
@@ -147,6 +153,7 @@ void ClientConnection::go_on() {
     // Another replica may have it, if the primary is gone, too.
     if (again_->of_lone_read && session_->scope().primary_lost.load(std::memory_order_relaxed)) {
       if (const Route other = choose(); other.node != 0) {
+        end_fill();  // it may have seen less than was noted
         from = &enter_route(other.node, 0);
       }
     }

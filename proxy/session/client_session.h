@@ -33,6 +33,7 @@
 #include <utility>
 #include <vector>
 
+#include "cache/result_recorder.h"
 #include "protocol/error_response.h"
 #include "protocol/frame_decoder.h"
 #include "protocol/frontend_messages.h"
@@ -41,6 +42,7 @@
 #include "proxy/net/outbox.h"
 #include "proxy/pool/link_state.h"
 #include "proxy/router/session_freshness.h"
+#include "proxy/session/cached_read.h"
 #include "proxy/session/close_reason.h"
 #include "proxy/session/database_scope.h"
 #include "proxy/session/virtual_statements.h"
@@ -155,6 +157,14 @@ class ClientSession {
   // A replica has called what it fled from a write, since the last call.
   bool take_fled_read_only() { return std::exchange(fled_read_only_, false); }
 
+  // ---- where there is a cache (cached_read.cc) ----
+  // Does `in` begin with a batch that asks for one result, without anything before it that matters?
+  bool find_cached_read(std::string_view in, CachedRead& read);
+  // The batch is done: what the client is told, and what the session knows after it.
+  void answer_cached_read(const CachedRead& read, const cache::CachedResult& result, Outbox& to_client);
+  // From now on the recorder sees what the client is sent of the server's answers; nullptr: nobody does.
+  void record_answer(cache::ResultRecorder* recorder) { recorder_ = recorder; }
+
   LinkState* link() const { return link_; }
   bool pinned() const { return pins_ != 0; }
   // Comma-separated words, for SHOW CLIENTS; empty when not pinned.
@@ -265,6 +275,15 @@ class ClientSession {
   bool keep_answer();
   void note_leaving(const ErrorFields& fields);
   bool foresee(std::string_view in);
+  // It is at rest without a link, and what it says next means what it says.
+  bool may_look_ahead() const {
+    return link_ == nullptr && pins_ == 0 && !keeps_link_ && !failed_block_ && !skips_to_sync_ &&
+           body_left_ == 0 && !discards_names_ && freshness_ != nullptr;
+  }
+  // cached_read.cc
+  bool find_cached_batch(std::string_view in, CachedRead& read);
+  bool find_cached_parse(std::string_view body, CachedRead& read);
+  bool is_cached_statement(std::string_view name, CachedRead& read);
   // write_tracking.cc
   bool surely_in_block() const;
   void note_write(const sql::FactsPtr& facts_owner);
@@ -294,6 +313,7 @@ class ClientSession {
   bool flushed_ = false;            // and a Flush was sent
   bool encoding_in_doubt_ = false;  // client_encoding may have been changed, until the next rest
   bool leaves_doubt_ = false;
+  bool catalog_changes_ = false;    // by the open transaction, perhaps: nobody sees it before its end
   bool unnamed_is_shared_ = false;  // the unnamed statement is held by links under its server name
   bool discards_names_ = false;     // DISCARD ALL or DEALLOCATE ALL is under way
   bool link_differs_ = false;       // from settings_: set right before the next statement
@@ -306,6 +326,7 @@ class ClientSession {
   std::unique_ptr<Error> failed_why_;  // told once, by the first statement after that
   std::unique_ptr<SessionFreshness> freshness_;    // where there are replicas
   std::vector<const cache::TableState*> reading_;  // of the lone read that was found last
+  cache::ResultRecorder* recorder_ = nullptr;      // of the answer under way
   bool for_lone_read_ = false;                     // the link is a replica's
   bool fled_read_only_ = false;
   bool blurred_ = false;        // names may mean something else until the next rest

@@ -23,6 +23,7 @@ enum class ConnectionState : uint8_t {
   Idle,              // a session without a link: it owes and is owed nothing
   Waits,             // a session that wants a link; the bytes that want it are in input_
   HoldsLink,         // a session on its link
+  AwaitsAnswer,      // a session whose read another one is asking for; the bytes of it are in input_
   Closed,  // told why, and taken out of the worker's list; destroyed when the callbacks have returned
 };
 
@@ -35,6 +36,8 @@ enum class ConnectionEvent : uint8_t {
   LinkGranted,  // at once, or after a wait
   LinkRefused,  // it gets none: what wanted it has failed
   LinkLeft,     // given back, or lost
+  FlightJoined,
+  FlightLanded,  // or it is not waited for any longer
   Closed,
 };
 
@@ -60,6 +63,8 @@ inline constexpr std::array kConnectionMoves = {
     ConnectionMove{ConnectionState::Waits, ConnectionEvent::LinkGranted, ConnectionState::HoldsLink},
     ConnectionMove{ConnectionState::Waits, ConnectionEvent::LinkRefused, ConnectionState::Idle},
     ConnectionMove{ConnectionState::HoldsLink, ConnectionEvent::LinkLeft, ConnectionState::Idle},
+    ConnectionMove{ConnectionState::Idle, ConnectionEvent::FlightJoined, ConnectionState::AwaitsAnswer},
+    ConnectionMove{ConnectionState::AwaitsAnswer, ConnectionEvent::FlightLanded, ConnectionState::Idle},
 };
 
 inline constexpr size_t kConnectionStates = static_cast<size_t>(ConnectionState::Closed) + 1;
@@ -84,16 +89,15 @@ constexpr std::optional<ConnectionState> next_state(ConnectionState from, Connec
 
 constexpr std::string_view state_name(ConnectionState state) {
   constexpr std::array<std::string_view, kConnectionStates> kNames = {
-      "LoggingIn",  "LoginWaits", "AsksServer", "Console",   "OpensReplication",
-      "Replicates", "Idle",       "Waits",      "HoldsLink", "Closed"};
+      "LoggingIn", "LoginWaits", "AsksServer",   "Console", "OpensReplication", "Replicates", "Idle",
+      "Waits",     "HoldsLink",  "AwaitsAnswer", "Closed"};
   return kNames[static_cast<size_t>(state)];
 }
 
 constexpr std::string_view event_name(ConnectionEvent event) {
   constexpr std::array<std::string_view, kConnectionEvents> kNames = {
-      "ConsoleOpened",    "SessionBegun", "ReplicationAsked",
-      "ReplicationReady", "LinkNeeded",   "LinkGranted",
-      "LinkRefused",      "LinkLeft",     "Closed"};
+      "ConsoleOpened", "SessionBegun", "ReplicationAsked", "ReplicationReady", "LinkNeeded", "LinkGranted",
+      "LinkRefused",   "LinkLeft",     "FlightJoined",     "FlightLanded",     "Closed"};
   return kNames[static_cast<size_t>(event)];
 }
 

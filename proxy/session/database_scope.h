@@ -9,6 +9,7 @@
 #include "cache/freshness_board.h"
 #include "cache/table_state.h"
 #include "proxy/router/default_paths.h"
+#include "proxy/router/follower_status.h"
 #include "proxy/router/route_counts.h"
 
 namespace sportello::proxy {
@@ -24,6 +25,7 @@ struct DatabaseScope {
   std::atomic<bool> tracks_writes{false};
   cache::TableStates tables;
   cache::FreshnessBoard board{tables};
+  FollowerStatus follower{board};
   // The primary does not answer: what was known of its catalog last still says which reads are reads.
   std::atomic<bool> primary_lost{false};
   // When a read was last kept from a replica that has not come far enough, as TimePoint ticks.

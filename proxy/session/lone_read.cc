@@ -49,10 +49,8 @@ RouteReason ClientSession::read_route(const sql::FactsPtr& facts, LoneRead& read
 
 LoneRead ClientSession::lone_read(std::string_view in) {
   reading_.clear();
-  const bool is_plain = link_ == nullptr && pins_ == 0 && !keeps_link_ && !failed_block_ && !skips_to_sync_ &&
-                        body_left_ == 0 && !discards_names_ && freshness_ != nullptr;
   Frame frame{};
-  if (!is_plain || peek_frame(in, frame) != FrameStatus::Header || frame.total_bytes() > in.size()) {
+  if (!may_look_ahead() || peek_frame(in, frame) != FrameStatus::Header || frame.total_bytes() > in.size()) {
     return not_lone(RouteReason::NotALoneRead);
   }
   if (frame.total_bytes() > std::min(kMostBytes, context_->inspect_max)) {

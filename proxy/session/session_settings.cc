@@ -257,6 +257,21 @@ std::string settings_switch(const SettingsValues& from, const SettingsValues& to
   return sql;
 }
 
+void append_result_settings(std::string& out, const SettingsValues& settings, bool with_application_name) {
+  const auto append = [&out](std::string_view text) {
+    const auto size = static_cast<uint32_t>(text.size());
+    out.append(reinterpret_cast<const char*>(&size), sizeof size).append(text);
+  };
+  for (size_t i = 0; i < tracked_count(); i++) {
+    const bool is_name = i == static_cast<size_t>(Tracked::ApplicationName);
+    append(is_name && !with_application_name ? std::string_view() : settings.tracked[i]);
+  }
+  for (const auto& [name, value] : settings.startup) {
+    append(name);
+    append(value);
+  }
+}
+
 std::optional<StartupSettings> parse_startup_options(std::string_view options) {
   // Words, as PostgreSQL splits them: white space separates, a backslash takes the next character as it is.
   std::vector<std::string> words;

@@ -89,6 +89,9 @@ bool is_portable_setting(std::string_view name, std::string_view value);
 // link.
 std::string settings_switch(const SettingsValues& from, const SettingsValues& to);
 
+// All of them that may change a result, for a cache's key: equal bytes for equal values only.
+void append_result_settings(std::string& out, const SettingsValues& settings, bool with_application_name);
+
 // The settings in a startup packet's `options`: "-c name=value", "-cname=value", "--name=value", with
 // backslash escapes. Nothing if there is a switch of another kind.
 std::optional<StartupSettings> parse_startup_options(std::string_view options);

@@ -100,6 +100,9 @@ void ClientSession::settle_writes() {
 }
 
 void ClientSession::lose_writes() {
+  if (std::exchange(catalog_changes_, false)) {
+    scope_->ddl_epoch.fetch_add(1, std::memory_order_relaxed);
+  }
   if (freshness_ != nullptr) {
     freshness_->lose(*context_->limbo);
     blurred_ = false;

@@ -1,0 +1,240 @@
+// The part of ClientConnection that asks the result cache before any server: whether what the client wants
+// is there, who asks for it if not, and what of a server's answer is kept. Rules and invariants are
+// cache/README.md's; which bytes make a read and its answer is ClientSession's (cached_read.cc).
+#include "protocol/sqlstate.h"
+#include "proxy/session/client_connection.h"
+#include "proxy/session/worker_cache.h"
+#include "proxy/worker.h"
+#include "proxy/worker_group.h"
+
+namespace sportello::proxy {
+namespace {
+
+using cache::LookUp;
+using cache::RuleCounts;
+
+cache::KeyParts key_parts(const CachedRead& read, const Meaning& meaning, const DatabaseScope& scope) {
+  cache::KeyParts parts;
+  parts.database = scope.id;
+  parts.meaning = meaning.version;
+  parts.text = read.text;
+  parts.parameter_formats = read.bind.parameter_formats;
+  parts.parameters = read.bind.parameters;
+  parts.result_formats = read.bind.result_formats;
+  return parts;
+}
+
+// As Parse has them on the wire: a count, then the OIDs.
+void read_types(std::string_view wire, std::vector<cache::Oid>& types) {
+  types.clear();
+  for (size_t at = sizeof(uint16_t); at + sizeof(uint32_t) <= wire.size(); at += sizeof(uint32_t)) {
+    types.push_back(load_be32(wire.data() + at));
+  }
+}
+
+}  // namespace
+
+// Nothing is served that nobody watches over: the rule says so, or the log is followed.
+bool ClientConnection::is_guarded(const CacheVerdict& verdict) const {
+  return !pool_->settings().cache_follows_log || verdict.rule->settings.untracked_tables;
+}
+
+std::optional<cache::KeyView> ClientConnection::cache_key(const CacheVerdict& verdict) {
+  WorkerCache& cache = worker_->cache();
+  const CachedRead& read = cache.read;
+  cache::KeyParts parts = key_parts(read, *verdict.meaning, session_->scope());
+  if (!verdict.rule->settings.shared) {
+    parts.user = user_name();
+    parts.role = pool_->settings().address.user;
+  }
+  // Functions may read what no session says to a server for the sake of its rows.
+  const cache::ResolvedFacts& facts = verdict.meaning->facts;
+  cache.settings.clear();
+  append_result_settings(cache.settings, *session_->settings(), facts.stable_functions || facts.row_security);
+  parts.settings = cache.settings;
+  cache.types.clear();
+  if (read.statement != nullptr) {
+    read_types(read.statement->parameter_types, cache.types);
+  }
+  parts.parameter_types = cache.types;
+  return cache.keys.build(parts);
+}
+
+ClientConnection::CacheAnswer ClientConnection::ask_cache(std::string_view in) {
+  const PoolSettings& settings = pool_->settings();
+  end_fill();  // of a request that got no link
+  if (settings.cache_rules == nullptr || session_->freshness() == nullptr) {
+    return {};
+  }
+  WorkerCache& cache = worker_->cache();
+  CachedRead& read = cache.read;
+  if (!session_->find_cached_read(in, read)) {
+    return {};
+  }
+  if (landed_ != nullptr) {
+    const cache::CachedResultRef result = std::exchange(landed_, nullptr);
+    return answer_from(*result);
+  }
+  SessionFreshness& freshness = *session_->freshness();
+  DatabaseNames& names = freshness.names();
+  names.use_rules(settings.cache_rules, database_name(), cache.counts);
+  const CacheVerdict verdict = names.judge(
+      read.facts, *session_->settings(), freshness.owner(),
+      {.user = user_name(), .application_name = (*session_->settings())[Tracked::ApplicationName]});
+  if (verdict.rule == nullptr) {
+    return {};
+  }
+  const cache::NotCached why = verdict.why == cache::NotCached::Allowed && !is_guarded(verdict)
+                                   ? cache::NotCached::Unguarded
+                                   : verdict.why;
+  if (why != cache::NotCached::Allowed) {
+    RuleCounts::add(verdict.counts->not_cached, why);
+    return {};
+  }
+  if (pool_->shared().database->paused.load(std::memory_order_relaxed)) {
+    return {};
+  }
+  const auto key = cache_key(verdict);
+  if (!key) {
+    return {};
+  }
+  const cache::SessionFloor floor{.last_write = freshness.last_write()};
+  const cache::Found found = cache.shared.store.look_up({.key = *key,
+                                                         .now = worker_->now(),
+                                                         .ttl = verdict.rule->settings.ttl,
+                                                         .floor = floor,
+                                                         .form = read.form});
+  RuleCounts::add(verdict.counts->look_ups, found.outcome);
+  const bool in_shadow = verdict.rule->settings.mode == conf::CacheMode::Shadow;
+  if (found.outcome == LookUp::Hit && !in_shadow) {
+    RuleCounts::add(verdict.counts->bytes, found.result->messages().size());
+    return answer_from(*found.result);
+  }
+  if (std::exchange(asks_alone_, false)) {
+    return {};
+  }
+  CacheAnswer answer;
+  answer.route = &route_or_home(in);
+  cache::Filling filling{
+      .snapshot = cache::Snapshot::take(tables_of_scope(), verdict.meaning->reads),
+      .as_of = routed_ != nullptr ? routed_->position->reached() : session_->scope().board.sequence(),
+      .sent_at = worker_->now(),
+      .database = session_->scope().id,
+      .rule = verdict.rule->id};
+  auto fill = std::make_unique<CacheFill>(*verdict.counts, verdict.rule->settings.max_result_size,
+                                          read.bind.result_formats);
+  if (in_shadow) {
+    fill->key = key->bytes;
+    fill->hash = key->hash;
+    fill->filling = std::move(filling);
+    fill->shadowed = found.result;
+    begin_fill(std::move(fill));
+    return answer;
+  }
+  const uint64_t wait = ++cache.last_wait;
+  Worker* worker = worker_;
+  auto joined = cache.shared.flights.join(
+      *key, std::move(filling), floor, read.form,
+      [worker, wait, id = process_id_](cache::Landing how, const cache::CachedResultRef& result) {
+        worker->loop().post([worker, wait, id, how, result] {
+          if (ClientConnection* client = worker->find_client(id)) {
+            client->flight_landed(wait, how, result);
+          }
+        });
+      });
+  if (joined.lead) {
+    fill->lead = std::move(joined.lead);
+    begin_fill(std::move(fill));
+    return answer;
+  }
+  leave_route();
+  ticket_ = std::move(joined.ticket);
+  awaited_ = wait;
+  wait_since_ = worker_->now();
+  flight_counts_ = verdict.counts;
+  move(ConnectionEvent::FlightJoined);
+  answer.waits = true;
+  return answer;
+}
+
+ClientConnection::CacheAnswer ClientConnection::answer_from(const cache::CachedResult& result) {
+  const CachedRead& read = worker_->cache().read;
+  session_->answer_cached_read(read, result, worker_->to_client());
+  return {.taken = read.bytes};
+}
+
+// The states stay as long as a result that hangs on them.
+std::shared_ptr<const cache::TableStates> ClientConnection::tables_of_scope() const {
+  const std::shared_ptr<DatabaseRuntime>& database = pool_->shared().database;
+  return {database, &database->scope.tables};
+}
+
+void ClientConnection::begin_fill(std::unique_ptr<CacheFill> fill) {
+  fill_ = std::move(fill);
+  session_->record_answer(&fill_->recorder);
+}
+
+// Whoever waits for it has to look again.
+void ClientConnection::end_fill() {
+  if (fill_ != nullptr) {
+    session_->record_answer(nullptr);
+    fill_.reset();
+  }
+}
+
+void ClientConnection::finish_fill() {
+  session_->record_answer(nullptr);
+  const std::unique_ptr<CacheFill> fill = std::move(fill_);
+  RuleCounts& counts = fill->counts;
+  const cache::CachedResultRef result = fill->recorder.result();
+  if (result == nullptr) {
+    RuleCounts::add(counts.refused, fill->recorder.refusal());
+    if (fill->lead) {
+      fill->lead->land_unkept();
+    }
+    return;
+  }
+  const cache::Filling& filling = fill->lead ? fill->lead->filling() : fill->filling;
+  if (fill->shadowed != nullptr) {
+    RuleCounts::add(counts.shadow_hits);
+    if (filling.snapshot.is_valid() && fill->shadowed->rows_and_end() != result->rows_and_end()) {
+      RuleCounts::add(counts.shadow_differences);
+    }
+  }
+  const cache::KeyView key =
+      fill->lead ? fill->lead->key() : cache::KeyView{.bytes = fill->key, .hash = fill->hash};
+  const bool kept = worker_->cache().shared.store.put(key, filling, result);
+  RuleCounts::add(kept ? counts.stored : counts.not_stored);
+  if (fill->lead) {
+    fill->lead->land(result);
+  }
+}
+
+void ClientConnection::flight_landed(uint64_t wait, cache::Landing how,
+                                     const cache::CachedResultRef& result) {
+  if (state_ != ConnectionState::AwaitsAnswer || wait != awaited_) {
+    return;
+  }
+  if (how == cache::Landing::Result) {
+    landed_ = result;
+    RuleCounts::add(flight_counts_->joined);
+    RuleCounts::add(flight_counts_->bytes, result->messages().size());
+  }
+  end_wait_for_flight(how == cache::Landing::Alone);
+}
+
+void ClientConnection::leave_flight() {
+  if (std::exchange(awaited_, 0) != 0) {
+    ticket_.leave();
+  }
+}
+
+void ClientConnection::end_wait_for_flight(bool alone) {
+  asks_alone_ = alone;
+  leave_flight();
+  move(ConnectionEvent::FlightLanded);
+  transport_.resume();
+  relay(*input_);
+}
+
+}  // namespace sportello::proxy

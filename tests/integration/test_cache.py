@@ -1,0 +1,234 @@
+"""Reads answered from memory: never staler than promised, never somebody else's, and the very bytes that the server sent."""
+import threading
+
+import psycopg
+import pytest
+
+from sportello_testing.waiting import wait_until
+
+pytestmark = pytest.mark.ours
+
+COUNT = "SELECT k, v FROM t0 WHERE k <= 20 ORDER BY k"
+RULE = {"name": "all", "ttl": "1h", "tables": ["t0", "t1", "part", "child"]}
+
+
+def _config(cluster, *rules, workers=2, invalidation="proxy", **settings):
+    return {"sportello": {"workers": workers, "monitor_user": "postgres", "default_pool_size": 10, **settings},
+            "databases": {"app": {"primary": cluster.primary.dsn()}},
+            "cache": {"invalidation": invalidation, "rules": list(rules) or [RULE]}}
+
+
+def _rule(proxy, name="all"):
+    return [row for row in proxy.show("CACHE RULES") if row["rule"] == name][0]
+
+
+def _is_known(proxy):
+    return "not known" not in proxy.show("CACHE")[0]["guarantee"]
+
+
+def _wait_cached(proxy, connection, query, name="all"):
+    """The catalog is known, and what was asked is kept."""
+    def hit():
+        before = int(_rule(proxy, name)["hits"])
+        connection.execute(query)
+        return int(_rule(proxy, name)["hits"]) > before
+    wait_until(hit, "reads are answered from memory", 15)
+
+
+@pytest.fixture
+def cached(make_cluster, make_proxy):
+    def make(*rules, **options):
+        cluster = make_cluster(0, None)
+        cluster.primary.run("CREATE TABLE t0 (k int PRIMARY KEY, v bigint)", "INSERT INTO t0 SELECT g, 0 FROM generate_series(1, 100) g",
+                            "CREATE TABLE t1 (k int PRIMARY KEY, v bigint)", "INSERT INTO t1 VALUES (1, 1)",
+                            "CREATE TABLE part (k int, v int) PARTITION BY RANGE (k)",
+                            "CREATE TABLE part1 PARTITION OF part FOR VALUES FROM (0) TO (10)",
+                            "CREATE TABLE child (k int REFERENCES t1 ON DELETE CASCADE)", "INSERT INTO child VALUES (1)",
+                            "GRANT ALL ON ALL TABLES IN SCHEMA public TO PUBLIC")
+        return cluster, make_proxy(_config(cluster, *rules, **options))
+    return make
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+def test_a_read_is_answered_from_memory_until_its_table_is_written(cached, workers):
+    cluster, proxy = cached(workers=workers)
+    with proxy.connect() as reader, proxy.connect() as writer:
+        _wait_cached(proxy, reader, COUNT)
+        for i in range(1, 20):
+            writer.execute("UPDATE t0 SET v = %s WHERE k = 1", [i])
+            assert reader.execute(COUNT).fetchone() == (1, i)
+            assert writer.execute(COUNT).fetchone() == (1, i)
+        before = int(_rule(proxy)["hits"])
+        for _ in range(10):
+            assert reader.execute(COUNT).fetchone() == (1, 19)
+        assert int(_rule(proxy)["hits"]) == before + 10
+
+
+def test_what_was_written_past_us_is_not_seen_without_the_log(cached):
+    """The opposite of every other test: that it is stale shows that it comes from memory."""
+    cluster, proxy = cached()
+    with proxy.connect() as reader:
+        _wait_cached(proxy, reader, COUNT)
+        cluster.primary.run("UPDATE t0 SET v = 5 WHERE k = 1")
+        assert reader.execute(COUNT).fetchone() == (1, 0)
+        with proxy.admin() as console:
+            console.execute("FLUSH CACHE TABLE t0")
+        assert reader.execute(COUNT).fetchone() == (1, 5)
+
+
+@pytest.mark.parametrize("write, read", [
+    ("INSERT INTO part VALUES (3, 3)", "SELECT count(*) FROM part"),
+    ("INSERT INTO part1 VALUES (4, 4)", "SELECT count(*) FROM part"),
+    ("DELETE FROM t1", "SELECT count(*) FROM child"),
+    ("TRUNCATE t0", "SELECT count(*) FROM t0"),
+    ("WITH gone AS (DELETE FROM t0 RETURNING k) SELECT count(*) FROM gone", "SELECT count(*) FROM t0"),
+    ("DO $$ BEGIN DELETE FROM t0; END $$", "SELECT count(*) FROM t0"),
+    ("MERGE INTO t0 USING t1 ON t0.k = t1.k WHEN MATCHED THEN DELETE", "SELECT count(*) FROM t0"),
+    ("ALTER TABLE t0 ADD COLUMN c int DEFAULT 7", "SELECT * FROM t0 WHERE k = 1"),
+])
+def test_every_kind_of_write_is_noticed(cached, write, read):
+    cluster, proxy = cached()
+    with proxy.connect() as reader, proxy.connect(user="postgres") as writer:
+        _wait_cached(proxy, reader, read)
+        before = reader.execute(read).fetchall()
+        writer.execute(write)
+        assert reader.execute(read).fetchall() == cluster.primary.rows(read) != before
+
+
+def test_ddl_in_a_transaction_is_noticed_when_it_is_committed(cached):
+    cluster, proxy = cached()
+    cluster.primary.run("CREATE VIEW shown AS SELECT k FROM t1", "GRANT SELECT ON shown TO PUBLIC")
+    query = "SELECT count(*) FROM shown"
+    with proxy.connect() as reader, proxy.connect(user="postgres", autocommit=False) as writer:
+        _wait_cached(proxy, reader, query)
+        writer.execute("CREATE OR REPLACE VIEW shown AS SELECT k FROM t0")
+        wait_until(lambda: _is_known(proxy), "the catalog was looked at once more, before the commit", 5)
+        writer.commit()
+        assert reader.execute(query).fetchone()[0] == 100
+        with proxy.connect() as other:
+            other.execute("DELETE FROM t0 WHERE k > 50")
+        assert reader.execute(query).fetchone()[0] == 50
+
+
+def test_an_open_transaction_reads_and_writes_on_its_server(cached):
+    cluster, proxy = cached()
+    with proxy.connect() as reader, proxy.connect(autocommit=False) as writer:
+        _wait_cached(proxy, reader, COUNT)
+        writer.execute("UPDATE t0 SET v = 9 WHERE k = 1")
+        assert writer.execute(COUNT).fetchone() == (1, 9)
+        assert reader.execute(COUNT).fetchone() == (1, 0)
+        writer.rollback()
+        assert reader.execute(COUNT).fetchone() == (1, 0)
+        assert writer.execute(COUNT).fetchone() == (1, 0)
+
+
+def test_two_users_get_what_is_theirs(cached):
+    cluster, proxy = cached({"name": "all", "ttl": "1h", "tables": ["t0"]})
+    cluster.primary.run("REVOKE ALL ON t0 FROM PUBLIC", "GRANT SELECT ON t0 TO alice")
+    with proxy.connect(user="alice") as allowed, proxy.connect(user="bob") as denied:
+        _wait_cached(proxy, allowed, COUNT)
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            denied.execute(COUNT)
+
+
+def test_settings_that_change_a_result_keep_results_apart(cached):
+    cluster, proxy = cached()
+    query = "SELECT '2024-02-01'::timestamptz::text, count(*) FROM t0"
+    with proxy.connect() as here, proxy.connect() as there:
+        there.execute("SET TimeZone = 'Asia/Tokyo'")
+        _wait_cached(proxy, here, query)
+        mine = here.execute(query).fetchone()
+        theirs = there.execute(query).fetchone()
+        assert mine != theirs
+        assert there.execute(query).fetchone() == theirs
+        assert here.execute(query).fetchone() == mine
+
+
+def test_parameters_and_formats_keep_results_apart(cached):
+    cluster, proxy = cached()
+    with proxy.connect() as connection:
+        _wait_cached(proxy, connection, COUNT)
+        for binary in (False, True, False, True):
+            cursor = connection.cursor(binary=binary)
+            for k in (1, 2, 3, 1, 2):
+                assert cursor.execute("SELECT k, v FROM t0 WHERE k = %s", [k]).fetchone() == (k, 0)
+
+
+def test_both_protocols_and_prepared_statements_are_answered(cached):
+    cluster, proxy = cached()
+    query = "SELECT k, v FROM t0 WHERE k = %s"
+    with proxy.connect() as connection:
+        _wait_cached(proxy, connection, COUNT)
+        for _ in range(10):
+            assert connection.execute(query, [7], prepare=True).fetchone() == (7, 0)
+        before = int(_rule(proxy)["hits"])
+        with proxy.connect() as another:
+            assert another.execute(query, [7], prepare=True).fetchone() == (7, 0)
+            assert another.execute(query, [7], prepare=True).fetchone() == (7, 0)
+            assert another.execute(query, [8], prepare=True).fetchone() == (8, 0)  # asks a server for a statement it was never told
+        assert int(_rule(proxy)["hits"]) >= before + 2
+
+
+def test_pipelines_keep_their_order(cached):
+    cluster, proxy = cached()
+    with proxy.connect() as connection:
+        _wait_cached(proxy, connection, COUNT)
+        with connection.pipeline():
+            for i in range(1, 30):
+                before = connection.execute("SELECT v FROM t0 WHERE k = 2")
+                connection.execute("UPDATE t0 SET v = %s WHERE k = 2", [i])
+                after = connection.execute("SELECT v FROM t0 WHERE k = 2")
+                assert before.fetchone()[0] == i - 1
+                assert after.fetchone()[0] == i
+
+
+def test_many_who_miss_ask_once(cached):
+    cluster, proxy = cached({"name": "slow", "ttl": "1h", "tables": ["t0"], "stable_functions": True})
+    query = "SELECT count(*) FROM t0 WHERE k <= 20 AND (SELECT count(*) FROM t0 a, t0 b, t0 c WHERE a.k + b.k > c.k) > 0"
+    answers = []
+    with proxy.connect() as connection:
+        _wait_cached(proxy, connection, "SELECT count(*) FROM t0", "slow")
+
+        def ask():
+            with proxy.connect() as client:
+                answers.append(client.execute(query).fetchone()[0])
+        threads = [threading.Thread(target=ask) for _ in range(40)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    rule = _rule(proxy, "slow")
+    assert answers == [20] * 40
+    assert int(rule["stored"]) <= 3
+
+
+def test_notices_and_errors_are_not_kept(cached):
+    cluster, proxy = cached({"name": "all", "ttl": "1h", "tables": ["t0"], "stable_functions": True})
+    cluster.primary.run("CREATE FUNCTION says(k int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS $$BEGIN RAISE NOTICE 'hear'; RETURN k; END$$")
+    with proxy.connect() as connection:
+        _wait_cached(proxy, connection, COUNT)
+        heard = []
+        connection.add_notice_handler(lambda notice: heard.append(notice.message_primary))
+        for _ in range(3):
+            connection.execute("SELECT count(says(k)) FROM t0 WHERE k = 1")
+        assert len(heard) >= 3
+        for _ in range(3):
+            with pytest.raises(psycopg.errors.DivisionByZero):
+                connection.execute("SELECT k / (k - 1) FROM t0 WHERE k = 1")
+
+
+def test_a_rule_in_shadow_answers_from_the_server_and_compares(cached):
+    cluster, proxy = cached({"name": "all", "ttl": "1h", "tables": ["t0"], "mode": "shadow"})
+    with proxy.connect() as reader:
+        wait_until(lambda: reader.execute(COUNT) and int(_rule(proxy)["shadow_hits"]) > 0, "the rule is watched", 15)
+        cluster.primary.run("UPDATE t0 SET v = 5 WHERE k = 1")
+        assert reader.execute(COUNT).fetchone() == (1, 5)
+        assert int(_rule(proxy)["shadow_differences"]) >= 1
+
+
+def test_a_ttl_ends_a_result(cached):
+    cluster, proxy = cached({"name": "all", "ttl": "300ms", "tables": ["t0"]})
+    with proxy.connect() as reader:
+        _wait_cached(proxy, reader, COUNT)
+        cluster.primary.run("UPDATE t0 SET v = 5 WHERE k = 1")
+        wait_until(lambda: reader.execute(COUNT).fetchone() == (1, 5), "the result expires", 5)
