@@ -191,7 +191,9 @@ bool ClientSession::foresee(std::string_view in) {
   if (link_->replay.fleeing) {
     return true;
   }
-  for (Frame frame{}; peek_frame(in, frame) == FrameStatus::Header;) {
+  Frame frame{};
+  FrameStatus status = FrameStatus::NeedMore;
+  while ((status = peek_frame(in, frame)) == FrameStatus::Header) {
     const bool is_whole = frame.total_bytes() <= in.size();
     switch (frame.type) {
       case backend::kErrorResponse:
@@ -217,7 +219,11 @@ bool ClientSession::foresee(std::string_view in) {
       case backend::kRowDescription:
       case backend::kNoData:
       case backend::kParameterDescription:
+        break;
       case backend::kParameterStatus:
+        if (is_whole && !decode_parameter_status(in.substr(kFrameHeaderBytes, frame.body_bytes()))) {
+          return true;
+        }
         break;
       case backend::kNoticeResponse:
         if (const std::string_view body = in.substr(kFrameHeaderBytes);
@@ -236,7 +242,7 @@ bool ClientSession::foresee(std::string_view in) {
     }
     in.remove_prefix(frame.total_bytes());
   }
-  return false;
+  return status == FrameStatus::Malformed;
 }
 
 // Whatever a replica says against a read, the primary is to say: it may lack a function, have a conflict with
