@@ -146,6 +146,7 @@ END
   wait_for "the primary" "$work/primary.log" psql_as postgres postgres -c 'SELECT 1'
 
   psql_as postgres postgres -c "CREATE ROLE portal LOGIN PASSWORD '$password'" -c "CREATE DATABASE $database OWNER portal"
+  psql_as postgres postgres -c "CREATE ROLE sportello_monitor LOGIN REPLICATION PASSWORD '$password' IN ROLE pg_monitor"
   psql_as postgres $database -c 'CREATE EXTENSION postgis'
   local file
   for file in schema data indexes; do psql_as portal $database -v "scale=$scale" -f "$portal/$file.sql"; done
@@ -164,6 +165,8 @@ start_sportello() {
   say "Starting sportello"
   install -o postgres -g postgres -m 0500 "$tree/build/release/proxy/sportello" "$work/sportello"
   cat >"$work/sportello.toml" <<END
+include = ["rules.toml"]
+
 [sportello]
 listen_addr = "127.0.0.1"
 listen_port = $proxy_port
@@ -176,6 +179,7 @@ reserve_pool_timeout = "3s"
 auth_type = "scram-sha-256"
 auth_file = "$work/userlist.txt"
 admin_users = ["portal"]
+monitor_user = "sportello_monitor"
 log_connections = false
 log_disconnections = false
 
@@ -186,7 +190,10 @@ END
   # The verifier that PostgreSQL keeps is enough: no password lies on the proxy's disk.
   psql_as postgres postgres -At -c "SELECT format('\"%s\" \"%s\"', rolname, rolpassword) FROM pg_authid WHERE rolname = 'portal'" \
     >"$work/userlist.txt"
-  chown postgres:postgres "$work/userlist.txt" "$work/sportello.toml"
+  # It looks after the servers and follows the log itself, so here a password is needed.
+  printf '"sportello_monitor" "%s"\n' "$password" >>"$work/userlist.txt"
+  cp "$portal/rules.toml" "$work/rules.toml"
+  chown postgres:postgres "$work/userlist.txt" "$work/sportello.toml" "$work/rules.toml"
   chmod 0600 "$work/userlist.txt" "$work/sportello.toml"
   start "$work/sportello.log" "$work/sportello" "$work/sportello.toml"
   wait_for sportello "$work/sportello.log" psql -X -h 127.0.0.1 -p "$proxy_port" -U portal -d $database -c 'SELECT 1'
@@ -194,12 +201,12 @@ END
 
 # ---- the load ----------------------------------------------------------------------------------------------------
 
-# load PORT: the report; a missed target is no reason to stop.
+# load PORT [OPTIONS]: the report; a missed target is no reason to stop.
 load() {
   local code=0
   "$tree/build/release/tests/portal/portal_load" --host 127.0.0.1 --port "$1" --user portal --dbname $database \
     --clients "$clients" --warm-up 5 --duration "$seconds" --targets \
-    --direct "host=$work port=$primary_port user=postgres dbname=$database" || code=$?
+    --direct "host=$work port=$primary_port user=postgres dbname=$database" "${@:2}" || code=$?
   ((code == 0 || code == 3)) || fail "portal_load failed"
   return 0
 }
@@ -240,7 +247,7 @@ main() {
     load "$primary_port"
   fi
   say "Now: $clients users through sportello, over 25 + 5 server connections at most"
-  load "$proxy_port"
+  load "$proxy_port" --console "host=127.0.0.1 port=$proxy_port user=portal dbname=sportello"
 
   if $keep; then how_to_look; fi
 }

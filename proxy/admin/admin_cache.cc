@@ -58,6 +58,18 @@ uint64_t sum(const auto& counts) {
   return all;
 }
 
+// The promise that holds at this moment.
+std::string guarantee(bool knows, bool follows, const FollowerFacts& facts) {
+  if (!knows) {
+    return "the catalog is not known: nothing is served";
+  }
+  if (!follows) {
+    return "writes through this proxy at once, others within the rules' ttl";
+  }
+  return facts.guards ? "writes through this proxy at once, others as soon as the log tells"
+                      : "the log is not followed: nothing is served but untracked_tables";
+}
+
 Error no_such(const char* what, const std::string& name) {
   return {sqlstate::kInvalidParameterValue, std::string("there is no ") + what + " \"" + name + "\""};
 }
@@ -73,9 +85,13 @@ void show_cache(AdminTable& table, const AdminView& view) {
     }
     const cache::CatalogSlot::Entry known = database->scope.catalog.entry();
     const bool knows = known.catalog != nullptr && known.ddl_epoch == database->scope.ddl_epoch.load();
-    table.add(database->name, follows ? "wal" : "proxy",
-              !knows ? "the catalog is not known: nothing is served"
-                     : "writes through this proxy at once, others within the rules' ttl",
+    const FollowerFacts facts = database->scope.follower.facts();
+    const auto told = [](int64_t lag) { return lag < 0 ? std::nullopt : AdminValue(std::to_string(lag)); };
+    const bool is_there = facts.state != FollowerState::Off;
+    table.add(database->name, follows ? "wal" : "proxy", guarantee(knows, follows, facts),
+              std::string(follower_state_name(facts.state)),
+              is_there ? AdminValue(to_string(facts.applied)) : std::nullopt, told(facts.lag_bytes),
+              told(facts.lag_us), facts.commits, facts.fences, facts.reconnects, facts.last_error,
               results.store.size(), results.store.used_bytes(), results.store.max_bytes(),
               results.store.evictions(), results.flights.in_the_air(), results.flights.flown(),
               results.flights.joined());

@@ -100,7 +100,9 @@ const AdminColumns kDatabase = {{"database", kText}};
 
 const AdminColumns kOfTopic[] = {
     kSockets + kSocketBuffers,  // ActiveSockets
-    of_type(kText, {"database", "invalidation", "guarantee"}) +
+    of_type(kText, {"database", "invalidation", "guarantee", "follower", "applied"}) +
+        of_type(kInt8, {"lag_bytes", "lag_us", "commits", "fences", "reconnects"}) +
+        of_type(kText, {"last_error"}) +
         of_type(kInt8, {"results", "memory_bytes", "max_memory_bytes", "evictions", "flights_now", "flights",
                         "joined"}),  // Cache
     of_type(kText, {"rule", "mode"}) + of_type(kInt8, {"ttl_ms", "hits", "misses", "joined"}) +

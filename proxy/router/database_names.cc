@@ -1,5 +1,6 @@
 #include "proxy/router/database_names.h"
 
+#include <algorithm>
 #include <array>
 
 #include "cache/search_path.h"
@@ -149,7 +150,18 @@ CacheVerdict DatabaseNames::judge(const sql::FactsPtr& facts, const SettingsValu
     meaning->counts = meaning->verdict.rule != nullptr ? &counts_->of(meaning->verdict.rule->id) : nullptr;
     meaning->is_judged = true;
   }
-  return {meaning->verdict.why, meaning, meaning->verdict.rule, meaning->counts};
+  return {meaning->verdict.why, meaning, meaning->verdict.rule, meaning->counts, is_followed(*meaning)};
+}
+
+bool DatabaseNames::is_followed(Meaning& meaning) const {
+  const uint64_t version = scope_->follower.covered_version();
+  if (meaning.followed_version != version) {
+    const CoveredTablesRef covered = scope_->follower.covered();
+    const std::vector<cache::Oid>& reads = meaning.facts.reads;
+    meaning.is_followed = std::includes(covered->begin(), covered->end(), reads.begin(), reads.end());
+    meaning.followed_version = version;
+  }
+  return meaning.is_followed;
 }
 
 void DatabaseNames::refuse_shape(uint64_t fingerprint) {

@@ -34,7 +34,7 @@ struct Meaning {
   // What a cache rule says of it, once asked (DatabaseNames::judge()).
   cache::Verdict verdict;
   bool is_judged = false;
-  bool is_followed = false;  // the log's follower tells of every table that it reads
+  bool is_followed = false;  // the log's follower tells of every table that it reads, as of the next
   uint64_t followed_version = 0;
   cache::RuleCounts* counts = nullptr;  // of the verdict's rule
 };
@@ -45,6 +45,7 @@ struct CacheVerdict {
   const Meaning* meaning = nullptr;        // nullptr: nothing is known
   const cache::CacheRule* rule = nullptr;  // nullptr: none takes it
   cache::RuleCounts* counts = nullptr;     // the rule's
+  bool is_followed = false;                // the log tells of every change to what is read
 };
 
 // Whose names they are.
@@ -88,6 +89,7 @@ class DatabaseNames {
   };
 
   const cache::CatalogRef& catalog();
+  bool is_followed(Meaning& meaning) const;
   Meaning* find(const sql::FactsPtr& facts, const SettingsValues& settings, const NameOwner& owner);
   bool make(Meaning& meaning, const sql::FactsPtr& facts, const SettingsValues& settings,
             const NameOwner& owner);

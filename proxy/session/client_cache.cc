@@ -34,9 +34,16 @@ void read_types(std::string_view wire, std::vector<cache::Oid>& types) {
 
 }  // namespace
 
-// Nothing is served that nobody watches over: the rule says so, or the log is followed.
-bool ClientConnection::is_guarded(const CacheVerdict& verdict) const {
-  return !pool_->settings().cache_follows_log || verdict.rule->settings.untracked_tables;
+// Nothing is served that nobody watches over: the log is followed, or the rule wants it all the same.
+cache::NotCached ClientConnection::judge_guard(const CacheVerdict& verdict) const {
+  if (verdict.why != cache::NotCached::Allowed || !pool_->settings().cache_follows_log ||
+      verdict.rule->settings.untracked_tables) {
+    return verdict.why;
+  }
+  if (!verdict.is_followed) {
+    return cache::NotCached::NotFollowed;
+  }
+  return session_->scope().follower.guards() ? cache::NotCached::Allowed : cache::NotCached::Unguarded;
 }
 
 std::optional<cache::KeyView> ClientConnection::cache_key(const CacheVerdict& verdict) {
@@ -84,9 +91,7 @@ ClientConnection::CacheAnswer ClientConnection::ask_cache(std::string_view in) {
   if (verdict.rule == nullptr) {
     return {};
   }
-  const cache::NotCached why = verdict.why == cache::NotCached::Allowed && !is_guarded(verdict)
-                                   ? cache::NotCached::Unguarded
-                                   : verdict.why;
+  const cache::NotCached why = judge_guard(verdict);
   if (why != cache::NotCached::Allowed) {
     RuleCounts::add(verdict.counts->not_cached, why);
     return {};
@@ -98,7 +103,9 @@ ClientConnection::CacheAnswer ClientConnection::ask_cache(std::string_view in) {
   if (!key) {
     return {};
   }
-  const cache::SessionFloor floor{.last_write = freshness.last_write()};
+  const cache::SessionFloor floor{
+      .last_write = freshness.last_write(),
+      .follower = verdict.is_followed ? session_->scope().follower.position().get() : nullptr};
   const cache::Found found = cache.shared.store.look_up({.key = *key,
                                                          .now = worker_->now(),
                                                          .ttl = verdict.rule->settings.ttl,

@@ -215,6 +215,7 @@ class ClientSession {
   // link_loss.cc
   Outcome on_message_without_server(const Message& message, Outbox& to_client);
   Outcome fail_message(const Message& message, bool to_sync, Outbox& to_client);
+  bool is_untold_commit(const sql::StatementFacts& facts) const;
   void end_failed_block(Outbox& to_client);
   void tell_lost(const Error& why, Outbox& to_client);
 

@@ -147,7 +147,8 @@ ClientSession::Outcome ClientSession::fail_message(const Message& message, bool 
   if (to_sync) {
     skips_to_sync_ = true;
   } else {
-    append_ready_for_query(to_client.own(), TransactionStatus::Failed);
+    append_ready_for_query(to_client.own(),
+                           failed_block_ ? TransactionStatus::Failed : TransactionStatus::Idle);
   }
   discard(message);
   return Outcome::Taken;
@@ -181,6 +182,10 @@ ClientSession::Outcome ClientSession::on_message_without_server(const Message& m
       if (!text || !ends_block(*facts_of(*text))) {
         return fail_message(message, false, to_client);
       }
+      if (is_untold_commit(*facts_of(*text))) {
+        failed_block_ = false;
+        return fail_message(message, false, to_client);
+      }
       end_failed_block(to_client);
       append_ready_for_query(out, TransactionStatus::Idle);
       return Outcome::Taken;
@@ -202,6 +207,10 @@ ClientSession::Outcome ClientSession::on_message_without_server(const Message& m
       const auto prefix = decode_bind_prefix(message.body());
       const StatementRef statement = prefix && names_ ? names_->find(prefix->statement) : nullptr;
       if (statement == nullptr || !ends_block(*statement->facts)) {
+        return fail_message(message, true, to_client);
+      }
+      if (is_untold_commit(*statement->facts)) {
+        failed_block_ = false;
         return fail_message(message, true, to_client);
       }
       ends_failed_block_ = true;
@@ -233,6 +242,12 @@ ClientSession::Outcome ClientSession::on_message_without_server(const Message& m
       discard(message);
       return Outcome::Taken;
   }
+}
+
+// COMMIT as the first word after the loss: its client does not know yet that there is nothing to commit, and
+// most look for an error, not at the command tag. The transaction ends with that error.
+bool ClientSession::is_untold_commit(const sql::StatementFacts& facts) const {
+  return failed_why_ != nullptr && facts.kind == sql::StatementKind::Commit;
 }
 
 void ClientSession::end_failed_block(Outbox& to_client) {

@@ -3,6 +3,7 @@ import contextlib
 import signal
 import threading
 
+import psycopg
 import pytest
 
 from sportello_testing import processes, wire
@@ -119,6 +120,16 @@ def test_commit_of_a_lost_transaction_is_a_rollback(proxy, primary, table, worke
         lines = client.query("COMMIT")
         assert "CommandComplete ROLLBACK" in lines and lines[-1] == "ReadyForQuery I", lines
     assert primary.value(f"SELECT count(*) FROM {table}") == 0
+
+
+@pytest.mark.parametrize("prepare", [False, True])
+def test_commit_does_not_pretend_when_the_transaction_was_lost(proxy, primary, table, workers, prepare):  # F2
+    process = proxy(default_pool_size=1, workers=workers)
+    with process.connect() as client:
+        with pytest.raises(psycopg.OperationalError), client.transaction():
+            client.execute(f"INSERT INTO {table} VALUES (1)", prepare=prepare)
+            primary.terminate_links()
+        assert client.execute(f"SELECT count(*) FROM {table}").fetchone()[0] == 0
 
 
 def test_a_write_in_flight_has_an_unknown_outcome(proxy, primary, table, workers):  # F3

@@ -12,6 +12,13 @@ def cpu_us(pid):
     return (int(fields[11]) + int(fields[12])) * _TICK_US
 
 
+def ended_children_cpu_us(pid):
+    """Of its children that ended and were waited for."""
+    with open(f"/proc/{pid}/stat") as file:
+        fields = file.read().rpartition(")")[2].split()
+    return (int(fields[13]) + int(fields[14])) * _TICK_US
+
+
 def _status_bytes(pid, name):
     with open(f"/proc/{pid}/status") as file:
         found = re.search(rf"^{name}:\s+(\d+) kB$", file.read(), re.M)

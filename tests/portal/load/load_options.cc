@@ -62,6 +62,8 @@ ParsedOptions parse_options(int argc, char** argv) {
       ->excludes(user);
   app.add_option("--direct", options.direct,
                  "Connection string of the PostgreSQL behind: its connections are counted");
+  app.add_option("--console", options.console,
+                 "Connection string of sportello's admin console: the cache's hits are counted");
   app.add_option("-c,--clients", options.clients, "Concurrent clients")
       ->check(CLI::Range(1, 100'000))
       ->capture_default_str();

@@ -13,6 +13,7 @@ namespace sportello::portal {
 struct LoadOptions {
   std::string conninfo;  // where the load goes
   std::string direct;    // conninfo of the PostgreSQL behind it, to count its connections; empty: not counted
+  std::string console;   // conninfo of sportello's console, to count hits; empty: not counted
   std::string queries;   // folder of request files
   std::string mix;
   uint32_t clients = 1000;

@@ -18,6 +18,7 @@ constexpr double kP95Ms = 500;
 constexpr double kP99Ms = 1000;
 constexpr double kErrorPercent = 0.1;
 constexpr double kConnectionsBelow = 31;  // default_pool_size 25 and reserve_pool_size 5
+constexpr double kHitPercent = 80;
 constexpr double kConnectionSharePercent = 80;
 
 double ms(std::chrono::microseconds time) { return static_cast<double>(time.count()) / 1000; }
@@ -152,6 +153,9 @@ std::vector<Finding> findings(const LoadReport& report) {
     found.push_back({"server_connections", "server connections", "", most, false, kConnectionsBelow});
     found.push_back(
         {"connection_share_percent", "of max_connections", "%", share, false, kConnectionSharePercent});
+  }
+  if (report.cache) {
+    found.push_back({"hit_percent", "cache hit rate", "%", report.cache->hit_percent(), true, kHitPercent});
   }
   return found;
 }

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/portal/load/cache_figures.h"
 #include "tests/portal/load/load_options.h"
 #include "tests/portal/load/load_statistics.h"
 #include "tests/portal/load/request_file.h"
@@ -21,7 +22,8 @@ struct LoadReport {
   const std::vector<Request>& requests;
   const LoadStatistics& statistics;
   double seconds;
-  std::optional<ServerConnections> connections;
+  std::optional<ServerConnections> connections = std::nullopt;
+  std::optional<CacheFigures> cache = std::nullopt;
 };
 
 // One number that the portal has a target for.

@@ -65,11 +65,23 @@ int main(int argc, char** argv) {
     sampler = std::move(started).value();
   }
 
+  CacheFigures before;
+  if (!options.console.empty()) {
+    const auto figures = read_cache_figures(options.console);
+    if (!figures) return cannot_run(figures.error());
+    before = *figures;
+  }
+
   LoadRun run(options, *requests, *facts, std::move(mix).value());
   run.run();
 
-  LoadReport report{options, *requests, run.statistics(), run.seconds(), std::nullopt};
+  LoadReport report{options, *requests, run.statistics(), run.seconds()};
   if (sampler) report.connections = ServerConnections{sampler->most(), sampler->limit()};
+  if (!options.console.empty()) {
+    const auto figures = read_cache_figures(options.console);
+    if (!figures) return cannot_run(figures.error());
+    report.cache = figures->since(before);
+  }
   std::fputs((options.json ? as_json(report) : as_table(report)).c_str(), stdout);
   return exit_code(report);
 }

@@ -159,6 +159,33 @@ TEST_F(LinkLost, AnIdleTransactionIsToldByItsNextStatement) {  // F2
   EXPECT_THAT(a.to_client(), ElementsAre("CommandComplete 'ROLLBACK'", "ReadyForQuery I"));
 }
 
+// An application looks for an error: a tag would let it believe that its transaction is in the database.
+TEST_F(LinkLost, ACommitThatIsTheFirstToHearOfItFailsAndEndsTheTransaction) {  // F2
+  begin();
+  dies();
+  a.client(client::query("COMMIT"));
+  EXPECT_THAT(a.to_client(), ElementsAre("ERROR 08006 'server connection lost'", "ReadyForQuery I"));
+  EXPECT_FALSE(a.holds_link());
+  a.client(client::query("SELECT 3")).server(server::selected("3"));
+  EXPECT_EQ(a.to_client().back(), "ReadyForQuery I");
+}
+
+TEST_F(LinkLost, ACommitByTheExtendedProtocolThatIsTheFirstToHearOfItFails) {  // F2
+  begin();
+  dies();
+  a.client(client::unnamed("COMMIT") + client::sync());
+  EXPECT_THAT(a.to_client(),
+              ElementsAre("ParseComplete", "ERROR 08006 'server connection lost'", "ReadyForQuery I"));
+  EXPECT_FALSE(a.holds_link());
+}
+
+TEST_F(LinkLost, ARollbackThatIsTheFirstToHearOfItSucceeds) {
+  begin();
+  dies();
+  a.client(client::query("ROLLBACK"));
+  EXPECT_THAT(a.to_client(), ElementsAre("CommandComplete 'ROLLBACK'", "ReadyForQuery I"));
+}
+
 TEST_F(LinkLost, AFailedTransactionIsEndedByTheExtendedProtocol) {  // F2
   begin();
   dies();
