@@ -319,6 +319,44 @@ def test_with_freshness_bounded_a_replica_answers_until_it_lags_too_far(routed):
         assert connection.execute("SELECT v FROM t0 WHERE k = 6").fetchone()[0] == 5
 
 
+def _floor(connection, **how):
+    return connection.execute("SHOW sportello.floor", **how).fetchone()[0]
+
+
+def _lsn(text):
+    high, low = text.split("/")
+    return (int(high, 16) << 32) + int(low, 16)
+
+
+@pytest.mark.parametrize("prepare", [False, True], ids=["simple", "extended"])
+def test_a_floor_travels_from_session_to_session(routed, prepare):
+    cluster, proxy = routed(1, freshness="session")
+    _wait_routing(proxy, 1)
+    replica = cluster.replicas[0]
+    replica.run("SELECT pg_wal_replay_pause()")
+    with proxy.connect() as writer, proxy.connect() as reader:
+        assert _floor(reader) == "0/0"
+        for i in (1, 2):
+            writer.execute("UPDATE t0 SET v = %s WHERE k = 8", [i])
+            floor = _floor(writer, prepare=prepare)      # at once: its position may not be known yet
+            assert _lsn(floor) <= _lsn(cluster.primary.value("SELECT pg_current_wal_insert_lsn()::text"))
+            assert reader.execute("SELECT v FROM t0 WHERE k = 8").fetchone()[0] == i - 1 or i == 2
+            assert reader.execute(f"SET sportello.floor = '{floor}'", prepare=prepare).statusmessage == "SET"
+            assert reader.execute("SELECT v FROM t0 WHERE k = 8").fetchone()[0] == i
+            assert _port(reader) == cluster.primary.port
+        reader.execute("SET sportello.floor = '0/1'")    # it only rises
+        assert _port(reader) == cluster.primary.port
+        with pytest.raises(psycopg.Error) as failed:
+            reader.execute("SET sportello.floor = 'never'", prepare=prepare)
+        assert failed.value.sqlstate == "22P02" and "never" in str(failed.value)
+        with reader.transaction():
+            assert _lsn(_floor(reader)) >= _lsn(floor)
+            reader.execute(f"SET sportello.floor = '{floor}'")
+        replica.run("SELECT pg_wal_replay_resume()")
+        wait_until(lambda: _port(reader) == replica.port, "the replica has reached the floor")
+        assert reader.execute("SELECT v FROM t0 WHERE k = 8").fetchone()[0] == 2
+
+
 def test_a_hint_sends_a_read_to_the_primary(routed):
     cluster, proxy = routed(1)
     _wait_routing(proxy, 1)
