@@ -125,6 +125,7 @@ struct Cache {
   uint64_t max_memory = 256ULL << 20;             // all that the cache holds, overhead included; 0: no cache
   Invalidation invalidation = Invalidation::Wal;  // who tells of writes past us
   Milliseconds max_invalidation_lag{5'000};       // a follower further behind serves nothing
+  std::string publication = "sportello";          // on the primary: of these tables the log tells changes
   std::vector<CacheRule> rules;                   // the first that matches counts
 
   bool operator==(const Cache&) const = default;

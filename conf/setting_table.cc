@@ -465,6 +465,11 @@ constexpr Setting<Cache> kCache[] = {
      .ref = at<&Cache::max_invalidation_lag>,
      .sentence = "If the log is followed with a larger delay, nothing is answered from the cache.",
      .range = {1}},
+    {.key = "publication",
+     .ref = at<&Cache::publication>,
+     .sentence =
+         "The publication whose tables' changes are read from the log; \"sportello setup-sql\" prints "
+         "the SQL that makes it."},
 };
 
 constexpr Setting<CacheRule> kRule[] = {

@@ -25,6 +25,12 @@ inline uint32_t load_be32(const char* p) {
   return __builtin_bswap32(v);
 }
 
+inline uint64_t load_be64(const char* p) {
+  uint64_t v;
+  std::memcpy(&v, p, sizeof v);
+  return __builtin_bswap64(v);
+}
+
 inline void store_be32(char* p, uint32_t v) {
   v = __builtin_bswap32(v);
   std::memcpy(p, &v, sizeof v);
@@ -37,6 +43,7 @@ class WireReader {
   uint8_t u8() { return take(1) ? static_cast<uint8_t>(taken_[0]) : uint8_t{0}; }
   uint16_t u16() { return take(2) ? load_be16(taken_.data()) : uint16_t{0}; }
   uint32_t u32() { return take(4) ? load_be32(taken_.data()) : 0U; }
+  uint64_t u64() { return take(8) ? load_be64(taken_.data()) : uint64_t{0}; }
 
   // The bytes up to the next NUL, which is taken too.
   std::string_view cstring() {
@@ -106,6 +113,11 @@ class WireWriter {
   }
   WireWriter& u32(uint32_t v) {
     const uint32_t be = __builtin_bswap32(v);
+    out_.append(reinterpret_cast<const char*>(&be), sizeof be);
+    return *this;
+  }
+  WireWriter& u64(uint64_t v) {
+    const uint64_t be = __builtin_bswap64(v);
     out_.append(reinterpret_cast<const char*>(&be), sizeof be);
     return *this;
   }

@@ -15,6 +15,8 @@
 #include "conf/pgbouncer_import.h"
 #include "proxy/control/control_plane.h"
 #include "proxy/log.h"
+#include "proxy/setup/connect_check.h"
+#include "proxy/setup/setup_sql.h"
 #include "proxy/worker_group.h"
 
 namespace sportello::proxy {
@@ -61,15 +63,36 @@ class PidFile {
   std::string path_;
 };
 
-int check(const std::string& path) {
+RuntimeConfigRef load_and_complain(const std::string& path) {
   const RuntimeConfigLoad load = load_runtime_config(path);
   for (const std::string& problem : load.problems) {
     std::cerr << problem << '\n';
   }
-  if (load.config != nullptr) {
+  return load.config;
+}
+
+int check(const std::string& path, bool connect) {
+  const RuntimeConfigRef config = load_and_complain(path);
+  if (config == nullptr) {
+    return 1;
+  }
+  const std::vector<std::string> missing = connect ? check_servers(*config) : std::vector<std::string>();
+  for (const std::string& problem : missing) {
+    std::cerr << problem << '\n';
+  }
+  if (missing.empty()) {
     std::cout << path << ": OK\n";
   }
-  return load.config != nullptr ? 0 : 1;
+  return missing.empty() ? 0 : 1;
+}
+
+int print_setup_sql(const std::string& path) {
+  const RuntimeConfigRef config = load_and_complain(path);
+  if (config == nullptr) {
+    return 1;
+  }
+  std::cout << setup_sql_of(*config);
+  return 0;
 }
 
 int import_pgbouncer(const std::string& path) {
@@ -129,6 +152,13 @@ int run(int argc, char** argv) {
       app.add_option("config", config, "The configuration file (TOML); runs in the foreground");
   auto* check_option =
       app.add_option("--check", to_check, "Check a configuration file and exit: 0 if it is good, else 1");
+  bool connect = false;
+  app.add_flag("--connect", connect, "With --check: ask every server, too, and say what is missing there");
+  std::string to_set_up;
+  check_option->expected(0, 1);
+  auto* setup =
+      app.add_subcommand("setup-sql", "Print the SQL that a DBA runs so that the cache can follow the log");
+  setup->add_option("config", to_set_up, "The configuration file (TOML)")->required();
   auto* import = app.add_subcommand("import-pgbouncer", "Print a pgbouncer.ini as TOML for sportello");
   import->add_option("ini", ini, "The pgbouncer.ini")->required();
   app.footer(
@@ -138,8 +168,15 @@ int run(int argc, char** argv) {
   if (import->parsed()) {
     return import_pgbouncer(ini);
   }
+  if (setup->parsed()) {
+    return print_setup_sql(to_set_up);
+  }
   if (*check_option) {
-    return check(to_check);
+    return check(to_check.empty() ? config : to_check, connect);
+  }
+  if (connect) {
+    std::cerr << "sportello: --connect goes with --check\n";
+    return 1;
   }
   if (!*config_option) {
     std::cerr << "sportello: no configuration file given; see --help\n";

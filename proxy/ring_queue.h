@@ -19,6 +19,7 @@ class RingQueue {
   T& front() { return (*this)[0]; }
   const T& front() const { return (*this)[0]; }
   T& back() { return (*this)[size_ - 1]; }
+  const T& back() const { return (*this)[size_ - 1]; }
 
   // The i-th from the front.
   T& operator[](size_t i) {
@@ -27,12 +28,21 @@ class RingQueue {
   }
   const T& operator[](size_t i) const { return const_cast<RingQueue&>(*this)[i]; }
 
-  void push_back(T value) {
+  void push_back(T&& value) {
     if (size_ == slots_.size()) {
       grow();
     }
+    slots_[(head_ + size_) & (slots_.size() - 1)] = std::move(value);
     size_++;
-    back() = std::move(value);
+  }
+  void push_back(const T& value) { push_back(T(value)); }
+
+  // What is left in its place holds nothing.
+  T take_front() {
+    T taken = std::move(front());
+    head_ = (head_ + 1) & (slots_.size() - 1);
+    size_--;
+    return taken;
   }
 
   void pop_front() {

@@ -63,15 +63,7 @@ Worker::Worker(WorkerGroup& group, size_t index, RuntimeConfigRef config)
   note_limits();
   on_tick_ = [this] { tick(); };
   tick_timer_ = loop_->every(kTick, &on_tick_);
-  auto check = std::make_unique<uv_check_t>();
-  uv_check_init(loop_->uv(), check.get());
-  check->data = this;
-  uv_check_start(check.get(), [](uv_check_t* handle) {
-    if (handle->data != nullptr) {
-      static_cast<Worker*>(handle->data)->end_round();
-    }
-  });
-  reaper_ = UvHandle<uv_check_t>(std::move(check));
+  loop_->on_round_end(&on_round_end_);
 }
 
 Worker::~Worker() {
@@ -85,7 +77,6 @@ Worker::~Worker() {
   pools_.clear();
   tick_timer_.reset();
   held_timer_.reset();
-  reaper_.reset();
 }
 
 void Worker::start() {
@@ -106,7 +97,8 @@ void Worker::adopt_client(int fd, const ClientAddress& address) {
   if (suspended_) {
     adopted.hold();
   }
-  if (!adopted.start()) {
+  const bool has_spoken = config_->conf.tcp_defer_accept && !address.is_local && !suspended_;
+  if (!adopted.start(has_spoken)) {
     log_warning("a client could not be watched: out of event-loop resources");
     adopted.close(CloseReason::OutOfMemory);
   }

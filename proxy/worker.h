@@ -200,8 +200,8 @@ class Worker {
   std::function<void()> on_held_ = [this] { go_on_with_answers(); };
   UvHandle<uv_timer_t> held_timer_;  // while there are any
   std::function<void()> on_tick_;
+  std::function<void()> on_round_end_ = [this] { end_round(); };
   UvHandle<uv_timer_t> tick_timer_;
-  UvHandle<uv_check_t> reaper_;
   std::string random_;  // not given out yet
   TimePoint last_slow_check_{};
   TimePoint precise_now_{};  // none: not read in this round

@@ -45,6 +45,7 @@ FactsCache::FactsCache(ShapeCache& shapes, uint64_t seed, size_t limit_bytes)
       seed_(seed),
       texts_(limit_bytes - limit_bytes / 8),
       nonconforming_texts_(limit_bytes / 8),
+      patterns_(seed),
       seen_once_(kSeenOnce) {}
 
 bool FactsCache::is_last(std::string_view text, uint64_t hash, bool standard_conforming_strings) const {
@@ -53,6 +54,12 @@ bool FactsCache::is_last(std::string_view text, uint64_t hash, bool standard_con
 }
 
 const FactsPtr& FactsCache::look_up(std::string_view text, bool standard_conforming_strings) {
+  if (standard_conforming_strings) {
+    if (const FactsPtr* found = patterns_.find(text)) {
+      ++counters_.pattern_hits;
+      return *found;
+    }
+  }
   const uint64_t hash = XXH3_64bits_withSeed(text.data(), text.size(), seed_);
   if (is_last(text, hash, standard_conforming_strings)) {
     ++counters_.text_hits;
@@ -72,6 +79,7 @@ const FactsPtr& FactsCache::learn(FactsTable& texts, std::string_view text, uint
   last_ = shapes_.find(shape.canonical, shape.fingerprint);
   if (last_ != nullptr) {
     ++counters_.shape_hits;
+    if (standard_conforming_strings && !last_->literal_dependent) patterns_.note(text, last_);
   } else {
     last_ = std::make_shared<const StatementFacts>(parse_statement(text, shape, standard_conforming_strings));
     ++counters_.parses;
@@ -92,7 +100,8 @@ const FactsPtr& FactsCache::learn(FactsTable& texts, std::string_view text, uint
 }
 
 size_t FactsCache::bytes() const {
-  return texts_.bytes() + nonconforming_texts_.bytes() + scratch_.size() + last_text_.size();
+  return texts_.bytes() + nonconforming_texts_.bytes() + patterns_.bytes() + scratch_.size() +
+         last_text_.size();
 }
 
 }  // namespace sportello::sql

@@ -1,6 +1,9 @@
 // Text -> facts at two levels, so that the hot path is one hash and one look-up.
 //
-//   text --hash--> FactsCache (each worker its own, no lock)
+//   text --------> NumberPatterns: only its whole numbers are new
+//                    | miss
+//                    v
+//        --hash--> FactsCache (each worker its own, no lock)
 //                    | miss: the lexer makes the canonical text
 //                    v
 //                  ShapeCache (one for all workers, locked by shard)
@@ -27,6 +30,7 @@
 #include <vector>
 
 #include "protocol/sql/facts_table.h"
+#include "protocol/sql/number_patterns.h"
 #include "protocol/sql/statement_facts.h"
 
 namespace sportello::sql {
@@ -67,6 +71,7 @@ class FactsCache {
   // For SHOW and metrics; read by the owner's thread.
   struct Counters {
     uint64_t text_hits = 0;
+    uint64_t pattern_hits = 0;
     uint64_t shape_hits = 0;
     uint64_t parses = 0;
     uint64_t unknown = 0;  // of those parses, the ones that were not understood
@@ -87,6 +92,7 @@ class FactsCache {
   // By standard_conforming_strings: under off, the few texts of old applications, with a smaller limit.
   FactsTable texts_;
   FactsTable nonconforming_texts_;
+  NumberPatterns patterns_;
   std::string scratch_;
   // What was learnt last, as a text is often asked for twice in a row: before and after it has a link.
   FactsPtr last_;

@@ -50,6 +50,7 @@ void CatalogSource::tick() {
       return;
     case PqConnection::State::Resolving:
     case PqConnection::State::Connecting:
+    case PqConnection::State::Streaming:
       return;
   }
 }

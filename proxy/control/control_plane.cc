@@ -44,10 +44,12 @@ ControlPlane::ControlPlane(std::string config_path, RuntimeConfigRef config, Wor
       auth_query_(loop_),
       health_watch_(loop_, group_),
       catalog_watch_(loop_, group.directory()),
-      node_watch_(loop_, group_) {
+      node_watch_(loop_, group_),
+      wal_watch_(loop_, group.directory()) {
   health_watch_.apply_config(config_);
   catalog_watch_.apply_config(config_);
   node_watch_.apply_config(config_);
+  wal_watch_.apply_config(config_);
   group_.set_auth_query(&auth_query_);
   group_.reload = [this](std::function<void(ReloadReport)> done) {
     loop_.post([this, done = std::move(done)] { done(reload()); });
@@ -117,6 +119,7 @@ ReloadReport ControlPlane::reload() {
     health_watch_.apply_config(config_);
     catalog_watch_.apply_config(config_);
     node_watch_.apply_config(config_);
+    wal_watch_.apply_config(config_);
     log_info("configuration reloaded");
   }
   sd_notify(0, "READY=1");

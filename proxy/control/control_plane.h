@@ -17,6 +17,7 @@
 #include "proxy/control/catalog_watch.h"
 #include "proxy/control/health_watch.h"
 #include "proxy/control/node_watch.h"
+#include "proxy/control/wal_watch.h"
 #include "proxy/net/event_loop.h"
 #include "proxy/worker_group.h"
 
@@ -48,6 +49,7 @@ class ControlPlane {
   HealthWatch health_watch_;
   CatalogWatch catalog_watch_;
   NodeWatch node_watch_;
+  WalWatch wal_watch_;
   std::vector<UvHandle<uv_signal_t>> signals_;
   std::function<void()> on_tick_;
   UvHandle<uv_timer_t> tick_;

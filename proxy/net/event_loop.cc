@@ -1,11 +1,40 @@
 #include "proxy/net/event_loop.h"
 
+#include <unistd.h>
+
+#include <algorithm>
+
 #include "protocol/invariant.h"
 
 namespace sportello::proxy {
 
-EventLoop::EventLoop() {
-  invariant(uv_loop_init(&loop_) == 0, "a loop needs an epoll descriptor");
+bool SocketWatch::start(EventLoop& loop, int fd, uint32_t events, Owner& owner) {
+  invariant(!is_on(), "a watch looks at one descriptor");
+  if (!loop.control(EPOLL_CTL_ADD, fd, events, &owner)) {
+    return false;
+  }
+  loop_ = &loop;
+  owner_ = &owner;
+  fd_ = fd;
+  return true;
+}
+
+void SocketWatch::change(uint32_t events) {
+  invariant(is_on() && loop_->control(EPOLL_CTL_MOD, fd_, events, owner_), "it is watched");
+}
+
+void SocketWatch::stop() {
+  if (is_on()) {
+    loop_->control(EPOLL_CTL_DEL, fd_, 0, nullptr);
+    loop_->forget(owner_);
+    loop_ = nullptr;
+  }
+}
+
+EventLoop::EventLoop() : epoll_(epoll_create1(EPOLL_CLOEXEC)) {
+  invariant(uv_loop_init(&loop_) == 0 && epoll_ >= 0, "a loop needs an epoll descriptor");
+  // No owner: it is libuv's.
+  invariant(control(EPOLL_CTL_ADD, uv_backend_fd(&loop_), EPOLLIN, nullptr), "a loop holds another");
   auto wake = std::make_unique<uv_async_t>();
   wake->data = this;
   const int made = uv_async_init(&loop_, wake.get(), [](uv_async_t* handle) {
@@ -25,6 +54,7 @@ EventLoop::~EventLoop() {
   wake_.reset();
   // Lets the close callbacks of all dropped handles run.
   uv_run(&loop_, UV_RUN_DEFAULT);
+  close(epoll_);
   invariant(uv_loop_close(&loop_) == 0, "every handle of a loop is dropped before the loop");
 }
 
@@ -66,8 +96,51 @@ UvHandle<uv_timer_t> EventLoop::every(std::chrono::milliseconds period, std::fun
   return UvHandle<uv_timer_t>(std::move(timer));
 }
 
-void EventLoop::run() { uv_run(&loop_, UV_RUN_DEFAULT); }
+void EventLoop::run() {
+  stops_ = false;
+  while (!stops_) {
+    turn(true);
+  }
+}
 
-void EventLoop::stop() { uv_stop(&loop_); }
+void EventLoop::turn(bool wait) {
+  // 0 also when libuv has something to begin or to end.
+  const int count = epoll_wait(epoll_, events_.data(), kMostEvents, wait ? uv_backend_timeout(&loop_) : 0);
+  uv_update_time(&loop_);
+  events_at_ = 0;
+  events_end_ = static_cast<size_t>(std::max(count, 0));
+  // Timers first: what comes in the round of its deadline comes too late.
+  const auto is_libuvs = [](const epoll_event& event) { return event.data.ptr == nullptr; };
+  if (uv_backend_timeout(&loop_) == 0 ||
+      std::any_of(events_.begin(), events_.begin() + events_end_, is_libuvs)) {
+    uv_run(&loop_, UV_RUN_NOWAIT);
+  }
+  while (events_at_ < events_end_) {
+    const epoll_event event = events_[events_at_++];
+    if (event.data.ptr != nullptr) {
+      static_cast<SocketWatch::Owner*>(event.data.ptr)->on_socket(event.events);
+    }
+  }
+  if (round_end_ != nullptr) {
+    (*round_end_)();
+  }
+}
+
+void EventLoop::stop() { stops_ = true; }
+
+bool EventLoop::control(int operation, int fd, uint32_t events, void* data) const {
+  epoll_event event{};
+  event.events = events;
+  event.data.ptr = data;
+  return epoll_ctl(epoll_, operation, fd, &event) == 0;
+}
+
+void EventLoop::forget(const void* data) {
+  for (size_t i = events_at_; i < events_end_; i++) {
+    if (events_[i].data.ptr == data) {
+      events_[i] = {};
+    }
+  }
+}
 
 }  // namespace sportello::proxy

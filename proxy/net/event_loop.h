@@ -1,10 +1,21 @@
-// A libuv loop and the one door into it from other threads, post(). Everything else here is for the thread
-// that runs the loop. Tasks run in the order they were posted by one thread; those still queued when the loop
-// is destroyed are dropped with what they own.
+// A libuv loop, the sockets around it, and the one door into it from other threads, post(). Everything else
+// here is for the thread that runs the loop. Tasks run in the order they were posted by one thread; those
+// still queued when the loop is destroyed are dropped with what they own.
+//
+//   turn():  epoll_wait ─┬─▶ uv_run, once    timers, signals, wake-ups, libpq's sockets; only when one is due
+//                        └─▶ SocketWatch::Owner::on_socket()       clients, servers, listening sockets
+//            on_round_end
+//
+// Sockets of the data plane are not libuv's, as its uv_poll_t costs four system calls more for each
+// connection; its own epoll descriptor is one of those that are waited for (libuv's manual,
+// loop.html#c.uv_backend_fd).
 #pragma once
+
+#include <sys/epoll.h>
 
 #include <uv.h>
 
+#include <array>
 #include <chrono>
 #include <functional>
 #include <memory>
@@ -17,6 +28,38 @@ namespace sportello::proxy {
 
 using Clock = std::chrono::steady_clock;
 using TimePoint = Clock::time_point;
+
+class EventLoop;
+
+// One descriptor that a loop looks at, level-triggered: what is not dealt with is told again.
+class SocketWatch {
+ public:
+  class Owner {
+   public:
+    // `events` of epoll(7), EPOLLERR and EPOLLHUP whether asked for or not. May stop or destroy any watch.
+    virtual void on_socket(uint32_t events) = 0;
+
+   protected:
+    ~Owner() = default;
+  };
+
+  SocketWatch() = default;
+  SocketWatch(const SocketWatch&) = delete;
+  SocketWatch& operator=(const SocketWatch&) = delete;
+  ~SocketWatch() { stop(); }
+
+  // False: the kernel has no room for it.
+  bool start(EventLoop& loop, int fd, uint32_t events, Owner& owner);
+  void change(uint32_t events);
+  // The descriptor must still be open. What this round of the loop still has for it is not told.
+  void stop();
+  bool is_on() const { return loop_ != nullptr; }
+
+ private:
+  EventLoop* loop_ = nullptr;
+  Owner* owner_ = nullptr;
+  int fd_ = -1;
+};
 
 class EventLoop {
  public:
@@ -34,7 +77,12 @@ class EventLoop {
   // Calls `tick` every `period` until the returned handle is dropped.
   UvHandle<uv_timer_t> every(std::chrono::milliseconds period, std::function<void()>* tick);
 
+  // Called at the end of each round of callbacks. Must outlive the loop's last round.
+  void on_round_end(std::function<void()>* call) { round_end_ = call; }
+
   void run();
+  // One round: waits for something to do if `wait`, does what there is.
+  void turn(bool wait);
   // Makes run() return once the callbacks in hand have returned.
   void stop();
 
@@ -43,6 +91,9 @@ class EventLoop {
   TimePoint now() const { return TimePoint(std::chrono::milliseconds(uv_now(&loop_))); }
 
  private:
+  friend class SocketWatch;
+  static constexpr size_t kMostEvents = 256;  // a round; the others wait for the next
+
   struct Task {
     virtual ~Task() = default;
     virtual void run() = 0;
@@ -56,8 +107,16 @@ class EventLoop {
 
   void post_task(std::unique_ptr<Task> task);
   void run_posted();
+  bool control(int operation, int fd, uint32_t events, void* data) const;
+  void forget(const void* data);
 
   uv_loop_t loop_{};
+  int epoll_ = -1;
+  std::array<epoll_event, kMostEvents> events_{};  // of this round
+  size_t events_at_ = 0;                           // the next to be told
+  size_t events_end_ = 0;
+  bool stops_ = false;
+  std::function<void()>* round_end_ = nullptr;
   UvHandle<uv_async_t> wake_;
   std::mutex mutex_;
   std::vector<std::unique_ptr<Task>> posted_;  // guarded by mutex_

@@ -179,26 +179,17 @@ Listener::Listener(EventLoop& loop, ListenSocket socket, Accepted accepted)
     : loop_(&loop), socket_(std::move(socket)), accepted_(std::move(accepted)) {}
 
 void Listener::start() {
-  auto poll = std::make_unique<uv_poll_t>();
-  if (uv_poll_init(loop_->uv(), poll.get(), socket_.fd()) != 0) {
+  if (!watch_.start(*loop_, socket_.fd(), EPOLLIN, *this)) {
     log_error("a listening socket could not be watched");
-    return;
   }
-  poll->data = this;
-  uv_poll_start(poll.get(), UV_READABLE, [](uv_poll_t* handle, int, int) {
-    if (handle->data != nullptr) {
-      static_cast<Listener*>(handle->data)->accept_some();
-    }
-  });
-  poll_ = UvHandle<uv_poll_t>(std::move(poll));
 }
 
 void Listener::stop() {
-  poll_.reset();
+  watch_.stop();
   resume_.reset();
 }
 
-void Listener::accept_some() {
+void Listener::on_socket(uint32_t) {
   for (int i = 0; i < kMostAccepts; i++) {
     sockaddr_storage peer{};
     socklen_t length = sizeof peer;
@@ -219,7 +210,7 @@ void Listener::accept_some() {
 }
 
 void Listener::pause() {
-  poll_.reset();
+  watch_.stop();
   auto timer = std::make_unique<uv_timer_t>();
   uv_timer_init(loop_->uv(), timer.get());
   timer->data = this;

@@ -34,7 +34,7 @@ class ListenSocket {
 // taken instead of the configured ones (sd_listen_fds(3)).
 Result<std::vector<ListenSocket>> make_listen_sockets(const conf::Config& conf);
 
-class Listener {
+class Listener final : private SocketWatch::Owner {
  public:
   using Accepted = std::function<void(int fd, const ClientAddress& address)>;
 
@@ -44,13 +44,13 @@ class Listener {
   void stop();
 
  private:
-  void accept_some();
+  void on_socket(uint32_t events) override;
   void pause();
 
   EventLoop* loop_;
   ListenSocket socket_;
   Accepted accepted_;
-  UvHandle<uv_poll_t> poll_;
+  SocketWatch watch_;
   UvHandle<uv_timer_t> resume_;
 };
 

@@ -37,6 +37,12 @@ class Outbox {
     pieces_.push_back({bytes.data(), 0, bytes.size()});
   }
 
+  // In front of all that is there. The bytes must live until the box is cleared.
+  void put_first(std::string_view bytes) {
+    pieces_.insert(pieces_.begin(), {bytes.data(), 0, bytes.size()});
+    bytes_ += bytes.size();
+  }
+
   // Where messages of ours are appended; in order with what was forwarded before and will be after.
   std::string& own() { return own_; }
 

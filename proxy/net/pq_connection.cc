@@ -51,6 +51,8 @@ void PqConnection::close() {
   error_.reset();
   connected_ = nullptr;
   answered_ = nullptr;
+  streamed_ = nullptr;
+  lost_ = nullptr;
   state_ = State::Closed;
 }
 
@@ -160,9 +162,10 @@ void PqConnection::query(const PqQuery& query, std::chrono::milliseconds deadlin
   start_deadline(deadline);
   const auto values = pointers(query.parameters);
   // Row by row, so that a server cannot make us hold more than we asked for.
-  if (PQsendQueryParams(conn_, query.sql.c_str(), static_cast<int>(values.size()), nullptr, values.data(),
-                        nullptr, nullptr, 0) == 0 ||
-      PQsetSingleRowMode(conn_) == 0) {
+  const int sent = query.simple ? PQsendQuery(conn_, query.sql.c_str())
+                                : PQsendQueryParams(conn_, query.sql.c_str(), static_cast<int>(values.size()),
+                                                    nullptr, values.data(), nullptr, nullptr, 0);
+  if (sent == 0 || PQsetSingleRowMode(conn_) == 0) {
     fail(message());
     return;
   }
@@ -266,6 +269,105 @@ void PqConnection::poll_idle() {
   }
 }
 
+// ---- streaming ----
+
+void PqConnection::stream(const std::string& command, std::chrono::milliseconds deadline, Streamed each,
+                          Lost lost) {
+  invariant(state_ == State::Idle, "a stream begins between queries");
+  state_ = State::Streaming;
+  stream_began_ = false;
+  streamed_ = std::move(each);
+  lost_ = std::move(lost);
+  start_deadline(deadline);
+  if (PQsendQuery(conn_, command.c_str()) == 0) {
+    end_stream(message());
+    return;
+  }
+  watch(UV_READABLE | UV_WRITABLE);
+}
+
+bool PqConnection::send(std::string_view payload) {
+  invariant(state_ == State::Streaming, "it streams");
+  if (!stream_began_) {
+    return true;
+  }
+  if (PQputCopyData(conn_, payload.data(), static_cast<int>(payload.size())) != 1) {
+    return false;  // the socket tells it, too
+  }
+  const int unsent = PQflush(conn_);
+  if (unsent > 0) {
+    watch(UV_READABLE | UV_WRITABLE);
+  }
+  return unsent >= 0;
+}
+
+void PqConnection::poll_stream() {
+  if (PQconsumeInput(conn_) == 0) {
+    end_stream(message());
+    return;
+  }
+  std::string why;
+  if (!take_stream(why)) {
+    end_stream(std::move(why));
+    return;
+  }
+  const int unsent = PQflush(conn_);
+  if (unsent < 0) {
+    end_stream(message());
+    return;
+  }
+  watch(unsent > 0 ? UV_READABLE | UV_WRITABLE : UV_READABLE);
+}
+
+// All that has come. False: it is over.
+bool PqConnection::take_stream(std::string& why) {
+  if (!stream_began_) {
+    if (PQisBusy(conn_) != 0) {
+      return true;
+    }
+    PGresult* result = PQgetResult(conn_);
+    stream_began_ = PQresultStatus(result) == PGRES_COPY_BOTH;
+    why = result != nullptr ? field(result, PG_DIAG_MESSAGE_PRIMARY) : message();
+    PQclear(result);
+    if (!stream_began_) {
+      why = why.empty() ? "the server does not stream" : why;
+      return false;
+    }
+    deadline_.reset();
+  }
+  char* bytes = nullptr;
+  int size = 0;
+  while ((size = PQgetCopyData(conn_, &bytes, 1)) > 0) {
+    const Result<void> taken = streamed_(std::string_view(bytes, static_cast<size_t>(size)));
+    PQfreemem(bytes);
+    if (!taken.ok()) {
+      why = taken.error().message;
+      return false;
+    }
+  }
+  if (size == 0) {
+    return true;
+  }
+  PGresult* result = PQgetResult(conn_);
+  why = result != nullptr ? field(result, PG_DIAG_MESSAGE_PRIMARY) : "";
+  PQclear(result);
+  if (why.empty()) {
+    why = message();
+  }
+  if (why.empty()) {
+    why = "the server ended the stream";
+  }
+  return false;
+}
+
+void PqConnection::end_stream(std::string why) {
+  const Lost lost = std::move(lost_);
+  close();
+  if (lost) {
+    lost(why);
+  }
+}
+
 // ---- the loop ----
 
 void PqConnection::watch(int events) {
@@ -300,6 +402,9 @@ void PqConnection::on_event() {
     case State::Idle:
       poll_idle();
       return;
+    case State::Streaming:
+      poll_stream();
+      return;
     case State::Closed:
     case State::Resolving:
       break;
@@ -325,6 +430,10 @@ void PqConnection::start_deadline(std::chrono::milliseconds deadline) {
 }
 
 void PqConnection::on_deadline() {
+  if (state_ == State::Streaming) {
+    end_stream("the server did not begin to stream in time");
+    return;
+  }
   fail(state_ == State::Busy        ? "the server did not answer in time"
        : state_ == State::Resolving ? "the name of the host could not be resolved in time"
                                     : "the server could not be reached in time");
@@ -340,6 +449,10 @@ std::string PqConnection::message() const {
 }
 
 void PqConnection::fail(std::string why) {
+  if (state_ == State::Streaming) {
+    end_stream(std::move(why));
+    return;
+  }
   Connected connected = std::move(connected_);
   Answered answered = std::move(answered_);
   close();

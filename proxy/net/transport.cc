@@ -1,12 +1,14 @@
 #include "proxy/net/transport.h"
 
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <utility>
 
 #include "protocol/invariant.h"
 #include "protocol/tls/tls_session.h"
@@ -16,6 +18,15 @@ namespace {
 
 constexpr size_t kMostPieces = 64;     // a send; more go in further sends
 constexpr size_t kCopiedBytes = 2048;  // up to here, copying pieces together is cheaper than sendmsg()
+
+// libc's own are points at which a thread may be cancelled, as none of ours ever is: with several threads
+// that costs two locked instructions a call.
+ssize_t receive_some(int fd, std::span<char> buffer) {
+  return syscall(SYS_recvfrom, fd, buffer.data(), buffer.size(), 0, nullptr, nullptr);
+}
+ssize_t send_some(int fd, std::string_view bytes) {
+  return syscall(SYS_sendto, fd, bytes.data(), bytes.size(), MSG_NOSIGNAL, nullptr, 0);
+}
 
 bool would_block(int error) { return error == EAGAIN || error == EWOULDBLOCK; }
 
@@ -29,68 +40,57 @@ struct Transport::Tls {
 Transport::Transport(EventLoop& loop, int fd, Handler* handler) : loop_(&loop), handler_(handler), fd_(fd) {}
 
 Transport::~Transport() {
-  poll_.reset();
+  watch_.stop();
   if (fd_ >= 0) {
     close(fd_);
   }
 }
 
 bool Transport::watch(bool connecting) {
-  auto poll = std::make_unique<uv_poll_t>();
-  if (uv_poll_init(loop_->uv(), poll.get(), fd_) != 0) {
-    return false;
-  }
-  poll->data = this;
-  poll_ = UvHandle<uv_poll_t>(std::move(poll));
   connecting_ = connecting;
-  armed_ = 0;
-  arm(connecting ? UV_WRITABLE : UV_READABLE);
-  return true;
+  armed_ = connecting ? EPOLLOUT : EPOLLIN;
+  return watch_.start(*loop_, fd_, armed_, *this);
 }
 
-void Transport::arm(int events) {
-  if (events == armed_ || !poll_) {
-    return;
+void Transport::arm(uint32_t events) {
+  if (events != armed_ && watch_.is_on()) {
+    armed_ = events;
+    watch_.change(events);
   }
-  armed_ = events;
-  uv_poll_start(poll_.get(), events, [](uv_poll_t* handle, int status, int happened) {
-    if (handle->data != nullptr) {
-      static_cast<Transport*>(handle->data)->on_event(status, happened);
-    }
-  });
 }
 
 // The handler may destroy this object in any of its calls: nothing of it is touched after one.
-void Transport::on_event(int status, int events) {
-  if (status < 0) {
-    // libuv has stopped the handle. What is wrong with the socket, reading it tells, but bytes that came
-    // before the failure are read first: it is watched again.
-    armed_ = 0;
+void Transport::on_socket(uint32_t events) {
+  if ((events & EPOLLERR) != 0) {
+    // What is wrong with the socket, reading it tells, but bytes that came before the failure are read first.
     connecting_ = false;
-    arm(UV_READABLE);
+    arm(EPOLLIN);
     handler_->on_readable();
     return;
   }
-  if ((events & UV_WRITABLE) != 0) {
+  if ((events & EPOLLHUP) != 0) {
+    events |= armed_;
+  }
+  if ((events & EPOLLOUT) != 0) {
     if (connecting_) {
       connecting_ = false;
-      arm(UV_READABLE);
+      arm(EPOLLIN);
       handler_->on_drained();
       return;
     }
     send_unsent();
     if (unsent_bytes() == 0) {
-      arm(reads() ? UV_READABLE : UV_DISCONNECT);
-      // Readable bytes are told again by the next poll, which is level-triggered.
+      arm(reads() ? EPOLLIN : EPOLLRDHUP);
+      // Readable bytes are told again by the next round: the watch is level-triggered.
       handler_->on_drained();
       return;
     }
   }
-  if ((events & (UV_READABLE | UV_DISCONNECT)) == 0) {
+  if ((events & (EPOLLIN | EPOLLRDHUP)) == 0) {
     return;
   }
-  if (!reads() && (events & UV_DISCONNECT) == 0) {
-    arm((armed_ & UV_WRITABLE) | UV_DISCONNECT);
+  if (!reads() && (events & EPOLLRDHUP) == 0) {
+    arm((armed_ & EPOLLOUT) | EPOLLRDHUP);
     return;
   }
   handler_->on_readable();
@@ -105,14 +105,14 @@ void Transport::release() {
 
 void Transport::resume() {
   reading_ = true;
-  if (!held_ && (armed_ & UV_READABLE) == 0 && !connecting_) {
-    arm((armed_ & UV_WRITABLE) | UV_READABLE);
+  if (!held_ && (armed_ & EPOLLIN) == 0 && !connecting_) {
+    arm((armed_ & EPOLLOUT) | EPOLLIN);
   }
 }
 
 Transport::ReadResult Transport::receive(std::span<char> buffer) {
   for (;;) {
-    const ssize_t n = recv(fd_, buffer.data(), buffer.size(), 0);
+    const ssize_t n = receive_some(fd_, buffer);
     if (n > 0) {
       return {ReadStatus::Data, static_cast<size_t>(n)};
     }
@@ -198,7 +198,11 @@ void Transport::write(std::string_view bytes) {
   if (bytes.empty()) {
     return;  // also while a TLS session is not ready to take any
   }
-  if (tls_) {
+  if (first_size_ > 0) {
+    Outbox box;
+    box.forward(bytes);
+    write(box);
+  } else if (tls_) {
     encrypt(bytes);
     send_ciphertext();
   } else {
@@ -218,6 +222,9 @@ void Transport::write(Outbox& box) {
     box.clear();
     return;
   }
+  if (first_size_ > 0) {
+    box.put_first({first_.data(), std::exchange(first_size_, uint8_t{0})});
+  }
   if (tls_) {
     for (const auto& piece : box.pieces()) {
       encrypt(box.view(piece));
@@ -227,6 +234,20 @@ void Transport::write(Outbox& box) {
     return;
   }
   send_pieces(box);
+  box.clear();
+}
+
+void Transport::write_with_next(Outbox& box) {
+  box.seal();
+  if (first_size_ + box.bytes() > first_.size()) {
+    write(box);
+    return;
+  }
+  for (const auto& piece : box.pieces()) {
+    const std::string_view view = box.view(piece);
+    std::copy(view.begin(), view.end(), first_.begin() + first_size_);
+    first_size_ = static_cast<uint8_t>(first_size_ + view.size());
+  }
   box.clear();
 }
 
@@ -286,7 +307,7 @@ void Transport::send_pieces(const Outbox& box) {
 // What the socket takes of it now. Returns the rest, for when it takes more, unless it is broken.
 std::string_view Transport::send_now(std::string_view bytes) {
   while (!broken_ && !bytes.empty()) {
-    const ssize_t n = send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    const ssize_t n = send_some(fd_, bytes);
     if (n >= 0) {
       bytes.remove_prefix(static_cast<size_t>(n));
     } else if (errno != EINTR) {
@@ -319,7 +340,7 @@ void Transport::keep(std::string_view bytes) {
   }
   unsent_->append(bytes);
   if (!connecting_) {
-    arm((reads() ? UV_READABLE : UV_DISCONNECT) | UV_WRITABLE);
+    arm((reads() ? EPOLLIN : EPOLLRDHUP) | EPOLLOUT);
   }
 }
 
@@ -337,17 +358,17 @@ void Transport::send_unsent() {
 }
 
 void Transport::leave_loop() {
-  poll_.reset();
+  watch_.stop();
   armed_ = 0;
 }
 
 void Transport::enter_loop(EventLoop& loop) {
-  invariant(!poll_, "a socket is on one loop at a time");
+  invariant(!watch_.is_on(), "a socket is on one loop at a time");
   loop_ = &loop;
   reading_ = true;
   invariant(watch(), "a descriptor that was watched by one loop can be watched by another");
   if (unsent_bytes() > 0) {
-    arm(UV_READABLE | UV_WRITABLE);
+    arm(EPOLLIN | EPOLLOUT);
   }
 }
 

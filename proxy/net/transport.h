@@ -10,6 +10,7 @@
 // loop.
 #pragma once
 
+#include <array>
 #include <memory>
 #include <span>
 #include <string>
@@ -23,7 +24,7 @@ class TlsSession;
 
 namespace sportello::proxy {
 
-class Transport {
+class Transport final : private SocketWatch::Owner {
  public:
   class Handler {
    public:
@@ -68,6 +69,9 @@ class Transport {
   // Sends, or keeps what the socket does not take now; empties `box`.
   void write(Outbox& box);
   void write(std::string_view bytes);
+  // For a few bytes that need not go before the next write(), which is sure to come soon: they go in front of
+  // it, and cost no system call of their own. Empties `box`.
+  void write_with_next(Outbox& box);
   size_t unsent_bytes() const { return unsent_ ? unsent_->size() - unsent_at_ : 0; }
 
   void pause() { reading_ = false; }
@@ -83,8 +87,8 @@ class Transport {
   void enter_loop(EventLoop& loop);
 
  private:
-  void on_event(int status, int events);
-  void arm(int events);
+  void on_socket(uint32_t events) override;
+  void arm(uint32_t events);
   bool reads() const { return reading_ && !held_; }
   void keep(std::string_view bytes);
   void break_off();
@@ -99,13 +103,16 @@ class Transport {
 
   EventLoop* loop_;
   Handler* handler_;
-  UvHandle<uv_poll_t> poll_;
+  SocketWatch watch_;
   struct Tls;  // the session, and ciphertext that it has not taken yet
   std::unique_ptr<Tls> tls_;
   std::unique_ptr<std::string> unsent_;  // ciphertext with TLS
   size_t unsent_at_ = 0;
   int fd_;
-  int armed_ = 0;  // what the poll handle waits for now
+  // From write_with_next(). Room for a few messages without a body.
+  std::array<char, 15> first_;
+  uint8_t first_size_ = 0;
+  uint32_t armed_ = 0;  // what the watch waits for now
   bool reading_ = true;
   bool held_ = false;
   bool connecting_ = false;

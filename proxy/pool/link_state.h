@@ -21,9 +21,9 @@ namespace sportello::proxy {
 struct Replay {
   struct Part {
     OwedAnswer owed;
-    StatementRef statement;  // prepared before this part, nullptr: needs none
-    uint32_t size;           // bytes of `bytes`
-    bool raw_unnamed;        // `statement` is used as the link's unnamed statement
+    StatementRef statement;    // prepared before this part, nullptr: needs none
+    uint32_t size = 0;         // bytes of `bytes`
+    bool raw_unnamed = false;  // `statement` is used as the link's unnamed statement
   };
 
   static constexpr size_t kMaxBytes = 16UL << 10;
@@ -82,6 +82,12 @@ struct LinkState {
   uint64_t unnamed_batch = 0;  // in which its Parse was sent, unanswered; 0: it is certain
   Replay replay;
 
+  // The client waits for a ReadyForQuery that the server has been asked for: the server will say something
+  // soon, and has no reason to say anything before that (protocol-flow.html#PROTOCOL-FLOW-EXT-QUERY).
+  bool ready_is_due() const {
+    return !owed.empty() && !copy_in && ends_with_ready(owed.back().request) &&
+           owed.back().delivery == Delivery::Forward;
+  }
   bool reports(Tracked parameter) const { return (reported >> static_cast<unsigned>(parameter)) & 1U; }
 
   // Nothing is owed and no transaction is open: whoever comes next finds a server that waits for a command.

@@ -32,6 +32,11 @@ enum class Request : uint8_t {
   CopyEnd,
 };
 
+// Its answer ends with ReadyForQuery.
+inline bool ends_with_ready(Request request) {
+  return request == Request::Query || request == Request::Sync || request == Request::FunctionCall;
+}
+
 enum class Delivery : uint8_t {
   Forward,  // the client's own: it sees the answer
   Swallow,  // ours: the client sees nothing of it, but for an error of a Parse made on its behalf

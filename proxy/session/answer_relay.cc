@@ -28,10 +28,6 @@ bool is_async(char type) {
 
 bool is_client_visible(Delivery delivery) { return delivery == Delivery::Forward; }
 
-bool ends_with_ready(Request request) {
-  return request == Request::Query || request == Request::Sync || request == Request::FunctionCall;
-}
-
 // Does this message belong to the answer of this request, and does it end it?
 enum class Fit : uint8_t { Wrong, Part, Last };
 
@@ -289,8 +285,7 @@ bool ClientSession::on_answer(Relaying& relaying, const Frame& frame, std::strin
 
 // The front has been answered as it should.
 void ClientSession::complete_front(Relaying& relaying) {
-  const OwedAnswer owed = std::move(link_->owed.front());
-  link_->owed.pop_front();
+  const OwedAnswer owed = link_->owed.take_front();
   settle(owed, true);
   if (owed.request != Request::Parse && owed.delivery == Delivery::Forward) {
     link_->replay.usable = false;
@@ -314,8 +309,7 @@ void ClientSession::pass_invented(Relaying& relaying) {
 
 void ClientSession::invent_answers(Outbox& to_client) {
   while (!link_->owed.empty() && link_->owed.front().delivery == Delivery::Invent) {
-    const OwedAnswer owed = std::move(link_->owed.front());
-    link_->owed.pop_front();
+    const OwedAnswer owed = link_->owed.take_front();
     append_empty(to_client.own(),
                  owed.request == Request::Parse ? backend::kParseComplete : backend::kCloseComplete);
     settle(owed, true);
@@ -390,8 +384,7 @@ void ClientSession::settle(const OwedAnswer& answered, bool happened) {
 }
 
 void ClientSession::on_ready(Relaying& relaying, TransactionStatus status) {
-  const OwedAnswer owed = std::move(link_->owed.front());
-  link_->owed.pop_front();
+  const OwedAnswer owed = link_->owed.take_front();
   link_->status = status;
   if (owed.request != Request::Sync) {
     link_->copy_in = false;
@@ -516,8 +509,7 @@ void ClientSession::skip_to_sync() {
     settled_pins_ |= link_->owed.front().then.pins;  // it ran, up to its error
   }
   while (!link_->owed.empty() && link_->owed.front().request != Request::Sync) {
-    const OwedAnswer skipped = std::move(link_->owed.front());
-    link_->owed.pop_front();
+    const OwedAnswer skipped = link_->owed.take_front();
     changes += skipped.name_changes;
     settle(skipped, false);
   }

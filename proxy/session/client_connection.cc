@@ -21,6 +21,20 @@ constexpr size_t kMaxWaitingInput = 256UL << 10;
 // So long a session waits for an answer that another one is asking for, then it asks itself.
 constexpr std::chrono::seconds kMostFlightWait{5};
 
+// Part of a batch (ParseComplete), but no ReadyForQuery, which a server would send at once.
+bool is_part_of_batch(Outbox& answers) {
+  std::string_view rest = answers.pieces().empty() ? answers.own() : std::string_view();
+  bool has_some = false;
+  for (Frame frame{}; peek_frame(rest, frame) == FrameStatus::Header;) {
+    if (frame.type == backend::kReadyForQuery) {
+      return false;
+    }
+    has_some = true;
+    rest.remove_prefix(std::min(rest.size(), frame.total_bytes()));
+  }
+  return has_some;
+}
+
 }  // namespace
 
 ClientConnection::ClientConnection(Worker& worker, int fd, ClientAddress address)
@@ -40,7 +54,15 @@ ClientConnection::~ClientConnection() {
   end_fill();
 }
 
-bool ClientConnection::start() { return transport_.watch(); }
+bool ClientConnection::start(bool has_spoken) {
+  if (!transport_.watch()) {
+    return false;
+  }
+  if (has_spoken) {
+    on_readable();
+  }
+  return true;
+}
 
 const std::string& ClientConnection::user_name() const {
   static const std::string none;
@@ -183,7 +205,7 @@ void ClientConnection::relay(std::string_view view) {
   }
   size_t taken = 0;
   ClientStep step;
-  while (!is_waiting()) {
+  while (!is_waiting() && !is_behind()) {
     const bool limited = routed_ != nullptr && link_ != nullptr;
     if (limited && read_left_ == 0) {
       break;  // a replica gets its lone read and no more
@@ -203,6 +225,9 @@ void ClientConnection::relay(std::string_view view) {
       break;
     }
     if (cached.taken > 0) {
+      if (to_client.own().size() > Worker::kHighWaterBytes) {
+        transport_.write(to_client);
+      }
       continue;
     }
     ServerLink* link =
@@ -219,14 +244,20 @@ void ClientConnection::relay(std::string_view view) {
   } else {
     to_server.clear();
   }
-  transport_.write(to_client);
+  if (link_ != nullptr && link_->state().ready_is_due() && is_part_of_batch(to_client)) {
+    // It goes with the server's answers, as it would come from one.
+    transport_.write_with_next(to_client);
+  } else {
+    transport_.write(to_client);
+  }
   if (step.need == ClientStep::Need::Close) {
     keep_rest({});
     close(step.reason, step.detail);
     return;
   }
   keep_rest(view.substr(taken));
-  if ((is_waiting() || routed_ != nullptr) && input_ && input_->size() > kMaxWaitingInput) {
+  const bool waits = is_waiting() || routed_ != nullptr;
+  if (input_ && (is_behind() || (waits && input_->size() > kMaxWaitingInput))) {
     transport_.pause();
   }
   if (link_ != nullptr && taken > 0) {
@@ -429,9 +460,18 @@ void ClientConnection::fail_waiting(const Error& why) {
   }
 }
 
+// Without a link, what it asks is answered here: a client that takes no answers holds back its own, not our
+// memory.
+bool ClientConnection::is_behind() const {
+  return link_ == nullptr && transport_.unsent_bytes() > Worker::kHighWaterBytes;
+}
+
 void ClientConnection::on_drained() {
   if (link_ != nullptr && link_->transport() != nullptr) {
     link_->resume();
+  } else if (session_ && input_ && state_ == ConnectionState::Idle) {
+    transport_.resume();
+    relay(*input_);
   }
 }
 

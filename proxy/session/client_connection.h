@@ -27,8 +27,8 @@ class ClientConnection final : private Transport::Handler {
   ClientConnection(Worker& worker, int fd, ClientAddress address);
   ~ClientConnection();
 
-  // False: the loop has no room for the socket.
-  bool start();
+  // `has_spoken`: there is something to read (tcp_defer_accept). False: the loop has no room for the socket.
+  bool start(bool has_spoken);
 
   // ---- for the Worker ----
   // The link it waited for.
@@ -150,6 +150,7 @@ class ClientConnection final : private Transport::Handler {
 
   void on_bytes(std::string_view bytes);
   void relay(std::string_view view);
+  bool is_behind() const;
   void keep_rest(std::string_view rest);
   void use_link(ServerLink& link);
   void wait_for_link();

@@ -39,6 +39,12 @@ bool known_type(char type) {
   }
 }
 
+// False for nearly every text, without a look at its facts: its first token is another word.
+bool may_discard(std::string_view text) {
+  const char first = text.empty() ? '\0' : sql::to_lower(text.front());
+  return first < 'a' || first > 'z' || first == 'd';
+}
+
 }  // namespace
 
 ClientSession::~ClientSession() { lose_writes(); }
@@ -264,6 +270,9 @@ ClientSession::Outcome ClientSession::on_query(const Message& message, Outbox& t
   if (!text) {
     return Outcome::Violation;
   }
+  if (link_ == nullptr && !may_discard(*text)) {
+    return Outcome::NeedLink;
+  }
   const auto& facts = facts_of(*text);
   if (link_ == nullptr) {
     if (!facts->multi && facts->has(sql::Effect::DiscardAll)) {
@@ -366,13 +375,13 @@ ClientSession::Outcome ClientSession::on_function_call(const Message& message, O
 
 void ClientSession::forward(const Message& message, OwedAnswer owed, Outbox& to_server,
                             StatementRef unnamed) {
-  owe(owed);
   if (message.whole()) {
     const bool raw_unnamed = unnamed != nullptr;
     record(owed, std::move(unnamed), raw_unnamed, message.front);
   } else {
     link_->replay.drop();
   }
+  owe(std::move(owed));
   to_server.forward(message.front);
   stream_rest(message, true);
 }
@@ -384,7 +393,7 @@ void ClientSession::stream_rest(const Message& message, bool forwarded) {
   body_forwarded_ = forwarded;
 }
 
-void ClientSession::owe(OwedAnswer owed) {
+void ClientSession::owe(OwedAnswer&& owed) {
   if (owed.request == Request::Sync) {
     link_->statements.end_batch();
   }
@@ -411,8 +420,11 @@ void ClientSession::record(const OwedAnswer& owed, StatementRef needs, bool raw_
     return;
   }
   replay.bytes.append(front).append(rest);
-  replay.parts.push_back(
-      {owed, std::move(needs), static_cast<uint32_t>(front.size() + rest.size()), raw_unnamed});
+  Replay::Part& part = replay.parts.emplace_back();
+  part.owed = owed;
+  part.statement = std::move(needs);
+  part.size = static_cast<uint32_t>(front.size() + rest.size());
+  part.raw_unnamed = raw_unnamed;
 }
 
 }  // namespace sportello::proxy

@@ -224,7 +224,8 @@ class ClientSession {
   void forward(const Message& message, OwedAnswer owed, Outbox& to_server, StatementRef unnamed = nullptr);
   void discard(const Message& message);
   void stream_rest(const Message& message, bool forwarded);
-  void owe(OwedAnswer owed);
+  void owe(OwedAnswer&& owed);
+  void owe(const OwedAnswer& owed) { owe(OwedAnswer(owed)); }
   // Sets on the link what it lacks of the session's settings; the answer is ours.
   void send_settings(Outbox& to_server);
   void record(const OwedAnswer& owed, StatementRef needs, bool raw_unnamed, std::string_view front,

@@ -187,9 +187,22 @@ Settings intern_settings(SettingsValues values) {
 }
 
 Settings with_tracked(const Settings& settings, Tracked parameter, std::string_view value) {
+  // Most clients of a worker ask for the same (their application_name, at login).
+  struct Lately {
+    Settings from;
+    Tracked parameter{};
+    Settings to;
+  };
+  static thread_local std::array<Lately, 16> lately;
+  const auto slot = static_cast<size_t>(parameter);
+  Lately& last = lately[(slot + value.size()) % lately.size()];
+  if (last.from == settings && last.parameter == parameter && last.to->tracked[slot] == value) {
+    return last.to;
+  }
   SettingsValues values = *settings;
-  values.tracked[static_cast<size_t>(parameter)] = value;
-  return intern_settings(std::move(values));
+  values.tracked[slot] = value;
+  last = {settings, parameter, intern_settings(std::move(values))};
+  return last.to;
 }
 
 const std::string* find_startup(const StartupSettings& settings, std::string_view name) {

@@ -26,3 +26,4 @@ foreach(name client_session_client_bytes client_session_server_bytes)
     ${PROJECT_SOURCE_DIR}/tests/unit/proxy/support/memory_link.cc
     ${PROJECT_SOURCE_DIR}/tests/unit/proxy/support/wire_trace.cc)
 endforeach()
+sportello_fuzz_target(replication_messages protocol)

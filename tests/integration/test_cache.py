@@ -4,7 +4,9 @@ import threading
 import psycopg
 import pytest
 
+from sportello_testing import wire
 from sportello_testing.waiting import wait_until
+from sportello_testing.wire_client import errors
 
 pytestmark = pytest.mark.ours
 
@@ -232,3 +234,21 @@ def test_a_ttl_ends_a_result(cached):
         _wait_cached(proxy, reader, COUNT)
         cluster.primary.run("UPDATE t0 SET v = 5 WHERE k = 1")
         wait_until(lambda: reader.execute(COUNT).fetchone() == (1, 5), "the result expires", 5)
+
+
+def test_a_client_that_takes_no_answers_costs_no_memory(cached):
+    cluster, proxy = cached()
+    big = "SELECT repeat('x', 200000), k FROM t0 WHERE k = 1"
+    with proxy.connect() as connection:
+        _wait_cached(proxy, connection, big)
+    count = 3000  # 600 MB
+    before = proxy.resident_bytes()
+    with proxy.wire() as client:
+        client.send(wire.query(big) * count)
+        wait_until(lambda: int(_rule(proxy)["hits"]) > 2, "it is being answered", 5)
+        with proxy.connect() as other:
+            assert other.execute(COUNT).fetchone() == (1, 0)
+        assert proxy.resident_bytes() - before < 20 << 20
+        for _ in range(count):
+            lines = client.read_until_ready()
+            assert lines[-1] == "ReadyForQuery I" and not errors(lines)

@@ -432,6 +432,30 @@ def test_without_virtual_statements_a_session_keeps_its_link(proxy, workers):
             assert [row["pinned"] for row in process.show("CLIENTS") if row["user"] == "alice"].count("") == 1
 
 
+# ---- what the proxy answers itself, in front of a server's answer ----
+
+def test_a_batch_that_has_ended_is_told_before_a_slow_one_behind_it_is_answered(proxy):
+    with proxy().wire() as client:
+        client.extended("SELECT pg_sleep(3)", name="slow")
+        client.extended("SELECT 1", name="one")
+        client.send(wire.sync(), wire.bind("", "slow"), wire.execute(), wire.sync())
+        assert client.read_until_ready(deadline=2) == ["ReadyForQuery I"]
+        client.read_until_ready()
+
+
+def test_the_answer_to_a_parse_comes_in_front_of_the_servers_own_even_if_that_is_an_error(proxy):
+    process = proxy(default_pool_size=1)
+    with process.wire() as client, process.wire() as other:
+        batch = [wire.parse("", "SELECT 1 / $1::int"), wire.bind("", "", [1]), wire.execute(), wire.sync()]
+        for _ in range(3):
+            assert client.exchange(*batch) == ["ParseComplete", "BindComplete", "DataRow 1",
+                                               "CommandComplete SELECT 1", "ReadyForQuery I"]
+            batch = [wire.parse("", "SELECT 1 / $1::int"), wire.bind("", "", [0]), wire.execute(), wire.sync()]
+            failed = other.exchange(*batch)
+            assert failed[0] == "ParseComplete" and errors(failed) == ["22012"]
+            batch[1] = wire.bind("", "", [1])
+
+
 # ---- Flush instead of Sync ----
 
 def test_a_batch_that_only_prepares_and_is_flushed_holds_no_link(proxy, workers):

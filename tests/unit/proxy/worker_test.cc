@@ -49,7 +49,7 @@ class WorkerTest : public ::testing::Test {
   }
 
   Worker& worker() { return group_->worker(0); }
-  void turn() { uv_run(worker().loop().uv(), UV_RUN_NOWAIT); }
+  void turn() { worker().loop().turn(false); }
   template <typename Condition>
   void turn_until(Condition holds) {
     const auto deadline = Clock::now() + kPatience;

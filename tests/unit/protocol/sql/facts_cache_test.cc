@@ -104,13 +104,13 @@ TEST(FactsCache, KeepsATextFromItsSecondTimeOn) {
   ShapeCache shapes;
   FactsCache cache(shapes, 1);
   const size_t before = cache.bytes();
-  for (int i = 0; i < 100; i++) cache.look_up("select " + std::to_string(i));
+  for (int i = 0; i < 100; i++) cache.look_up("select '" + std::to_string(i) + "'");
   EXPECT_LT(cache.bytes(), before + 1024);
-  cache.look_up("select 7");
+  cache.look_up("select '7'");
   EXPECT_GT(cache.bytes(), before + 100);
-  cache.look_up("select 8");
+  cache.look_up("select '8'");
   const auto hits = cache.counters().text_hits;
-  cache.look_up("select 7");
+  cache.look_up("select '7'");
   EXPECT_EQ(cache.counters().text_hits, hits + 1);
 }
 

@@ -27,7 +27,7 @@ class NodeProbeTest : public testing::Test {
     }
   }
 
-  void turn() { uv_run(loop_.uv(), UV_RUN_NOWAIT); }
+  void turn() { loop_.turn(false); }
 
   void ask(NodeProbe& probe, milliseconds deadline) {
     probe.ask(deadline, [this](const NodeReport& report) { report_ = report; });
