@@ -2,6 +2,8 @@
 
 #include <initializer_list>
 
+#include "proxy/admin/admin_explain.h"
+
 namespace sportello::proxy {
 namespace {
 
@@ -151,6 +153,9 @@ const AdminColumns& show_columns(ShowTopic topic) { return kOfTopic[static_cast<
 AdminColumns result_columns(const AdminCommand& command) {
   if (command.verb == AdminVerb::Show) {
     return show_columns(command.topic);
+  }
+  if (command.verb == AdminVerb::Explain) {
+    return explain_columns();
   }
   AdminColumns columns;
   for (const SelectItem& item : command.select) {

@@ -151,6 +151,22 @@ std::string unquote(std::string_view text, char quote) {
   return out;
 }
 
+// Of '…' and $tag$…$tag$; of other strings nothing.
+std::string string_value(std::string_view text) {
+  if (text.starts_with('\'')) {
+    return unquote(text, '\'');
+  }
+  if (text.starts_with('$')) {
+    const size_t tag = text.find('$', 1) + 1;
+    return std::string(text.substr(tag, text.size() - 2 * tag));
+  }
+  return "";
+}
+
+// Statements that may have a string as their second or third word.
+constexpr std::string_view kBeforeString[] = {"SELECT",   "LOAD",    "DO",  "COMMIT",
+                                              "ROLLBACK", "PREPARE", "SHOW"};
+
 Error syntax_error(std::string message) {
   return {sqlstate::kSyntaxError, std::move(message), "", "The console knows:\n" + admin_help()};
 }
@@ -170,6 +186,9 @@ class Parser {
     if (accept("SET")) {
       return set();
     }
+    if (accept("EXPLAIN")) {
+      return explain();
+    }
     for (const VerbRow& row : kVerbs) {
       if (accept(row.word)) {
         return console_command(row);
@@ -184,8 +203,9 @@ class Parser {
     return at_ + ahead < tokens_.size() ? tokens_[at_ + ahead] : end;
   }
   bool at_end() const { return at_ >= tokens_.size(); }
-  bool is_name() const {
-    return peek().kind == TokenKind::Word || peek().kind == TokenKind::QuotedIdentifier;
+  bool is_name() const { return is_name_at(0); }
+  bool is_name_at(size_t ahead) const {
+    return peek(ahead).kind == TokenKind::Word || peek(ahead).kind == TokenKind::QuotedIdentifier;
   }
 
   bool accept(std::string_view word) {
@@ -226,6 +246,37 @@ class Parser {
   // What follows does not matter.
   static AdminCommand ignored(std::string_view tag) {
     return {.verb = AdminVerb::Ignored, .tag = std::string(tag)};
+  }
+
+  // What stands there, up to the end, is the statement; or a string is, behind names of database and user.
+  Result<AdminCommand> explain() {
+    AdminCommand command{.verb = AdminVerb::Explain, .tag = "EXPLAIN"};
+    if (at_end()) {
+      return syntax_error("EXPLAIN wants a statement");
+    }
+    const size_t names = tokens_.size() - at_ - 1;
+    const Token& last = tokens_.back();
+    const bool is_text = last.kind == TokenKind::String || last.kind == TokenKind::DollarString;
+    const bool begins_statement = peek().kind == TokenKind::Word &&
+                                  std::any_of(std::begin(kBeforeString), std::end(kBeforeString),
+                                              [&](auto word) { return same_word(peek().text, word); });
+    const bool named = (names == 0 || is_name()) && (names < 2 || is_name_at(1)) && !begins_statement;
+    if (!is_text || names > 2 || !named) {
+      const char* begin = peek().text.data();
+      command.statement.assign(begin, last.text.data() + last.text.size());
+      return command;
+    }
+    if (names > 0) {
+      command.argument = take_name();
+    }
+    if (names > 1) {
+      command.user = take_name();
+    }
+    command.statement = string_value(last.text);
+    if (command.statement.empty()) {
+      return syntax_error("EXPLAIN wants a statement, in '…' or $$…$$");
+    }
+    return command;
   }
 
   Result<AdminCommand> console_command(const VerbRow& row) {
@@ -522,6 +573,7 @@ bool is_harmless(const AdminCommand& command) {
       return false;
     case AdminVerb::Show:
       return command.topic != ShowTopic::Fds;
+    case AdminVerb::Explain:
     case AdminVerb::Begin:
     case AdminVerb::Commit:
     case AdminVerb::Rollback:
@@ -544,6 +596,7 @@ std::string admin_help() {
     help += '|';
   }
   help.pop_back();
+  help += "\n\tEXPLAIN [<db> [<user>]] '<statement>'";
   for (const VerbRow& row : kVerbs) {
     if (!row.help.empty()) {
       help += "\n\t";

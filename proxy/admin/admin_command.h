@@ -22,6 +22,7 @@ enum class AdminVerb : uint8_t {
   // PgBouncer's.
   Show,
   FlushCache,  // ours: `flush`, and `argument` of it
+  Explain,     // ours: `statement`, of `user` in the database `argument` (empty: the only one)
   Reload,
   Pause,
   Resume,
@@ -92,8 +93,10 @@ struct AdminCommand {
   ShowTopic topic = ShowTopic::Version;       // of Show
   ShutdownWish shutdown = ShutdownWish::Now;  // of Shutdown
   FlushWish flush = FlushWish::All;           // of FlushCache
-  std::string argument = {};  // a database ("": all), a setting, a statement's name, a rule, a table
-  uint32_t client = 0;        // of KillClient: SHOW CLIENTS' id
+  std::string argument = {};   // a database ("": all), a setting, a statement's name, a rule, a table
+  std::string user = {};       // of Explain
+  std::string statement = {};  // of Explain
+  uint32_t client = 0;         // of KillClient: SHOW CLIENTS' id
   std::vector<SelectItem> select = {};  // of Select
   std::string tag = {};                 // what CommandComplete says
 };

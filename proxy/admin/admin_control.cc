@@ -4,6 +4,7 @@
 
 #include "protocol/sqlstate.h"
 #include "proxy/admin/admin_cache.h"
+#include "proxy/admin/admin_explain.h"
 #include "proxy/admin/admin_gather.h"
 #include "proxy/admin/admin_show.h"
 #include "proxy/worker_group.h"
@@ -65,6 +66,12 @@ void AdminControl::carry_out(const AdminCommand& command, Done done) {
       answer(done, flushed.ok() ? Result<AdminAnswer>(AdminAnswer()) : flushed.error());
       return;
     }
+    case AdminVerb::Explain: {
+      auto explained = explain(command, view_now(), *home_);
+      answer(done, explained.ok() ? Result<AdminAnswer>(AdminAnswer{.table = *std::move(explained)})
+                                  : explained.error());
+      return;
+    }
     case AdminVerb::Reload:
       reload(std::move(done));
       return;
@@ -114,7 +121,7 @@ Result<AdminControl::Databases> AdminControl::databases(const AdminCommand& comm
   const RuntimeConfigRef config = group.config();
   const std::string& name = command.argument;
   if (command.verb == AdminVerb::Show || command.verb == AdminVerb::FlushCache ||
-      command.verb == AdminVerb::SetConfig) {
+      command.verb == AdminVerb::Explain || command.verb == AdminVerb::SetConfig) {
     return Databases();
   }
   if (name.empty()) {

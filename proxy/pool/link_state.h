@@ -27,14 +27,20 @@ struct Replay {
   };
 
   static constexpr size_t kMaxBytes = 16UL << 10;
+  // A server that goes down takes link after link with it; one that dies without a word may have died of the
+  // batch.
+  static constexpr unsigned kMostRuns = 40;
+  static constexpr unsigned kMostWordlessRuns = 3;
 
   bool usable = false;    // false: not begun, too long, or part of its answer has been sent
   bool complete = false;  // its Sync or Query has been sent
   bool only_reads = true;
-  bool of_lone_read = false;  // a replica may answer it
-  bool healing = false;       // an error was kept from the client; sent again when the server is ready
-  bool fleeing = false;       // a replica's answer is kept from the client; the primary is to be asked
-  size_t answered = 0;        // parts whose answer has come
+  bool of_lone_read = false;   // a replica may answer it
+  bool healing = false;        // an error was kept from the client; sent again when the server is ready
+  bool fleeing = false;        // a replica's answer is kept from the client; the primary is to be asked
+  bool server_leaves = false;  // it said so: the batch is not why
+  unsigned runs = 0;           // that were in vain
+  size_t answered = 0;         // parts whose answer has come
   std::string bytes;
   std::vector<Part> parts;
 
@@ -49,6 +55,8 @@ struct Replay {
     of_lone_read = false;
     healing = false;
     fleeing = false;
+    server_leaves = false;
+    runs = 0;
     answered = 0;
     bytes.clear();
     parts.clear();

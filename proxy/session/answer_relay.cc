@@ -124,7 +124,7 @@ struct ClientSession::Relaying {
 ServerStep ClientSession::on_server_bytes(std::string_view in, Outbox& to_server, Outbox& to_client) {
   invariant(link_ != nullptr, "answers come from the link that the session holds");
   Relaying relaying{in, to_server, to_client, recorder_, {}};
-  if (for_lone_read_ && link_->replay.usable && link_->body_left == 0 && !foresee(in)) {
+  if (link_->body_left == 0 && may_run_elsewhere() && !foresee(in)) {
     return {};
   }
   while (relaying.at < in.size()) {

@@ -285,11 +285,15 @@ ClientSession::Outcome ClientSession::on_query(const Message& message, Outbox& t
       append_ready_for_query(to_client.own(), TransactionStatus::Idle);
       return Outcome::Taken;
     }
-    return Outcome::NeedLink;
+    return answer_floor(*facts, to_client) ? Outcome::Taken : Outcome::NeedLink;
   }
   if (link_->copy_in) {
     // The server refuses it without an answer of its own; the COPY's answer says so.
     to_server.forward(message.front);
+    return Outcome::Taken;
+  }
+  if (const std::string floor = floor_stand_in(*facts); !floor.empty()) {
+    query_stand_in(floor, to_server);
     return Outcome::Taken;
   }
   OwedAnswer owed{.request = Request::Query, .then = note_effects(facts)};

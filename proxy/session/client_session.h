@@ -273,6 +273,9 @@ class ClientSession {
   LoneRead lone_batch(std::string_view in);
   RouteReason read_route(const sql::FactsPtr& facts, LoneRead& read);
   bool flee_error(const ErrorFields& fields);
+  bool may_run_elsewhere() const;
+  bool keep_answer();
+  void note_leaving(const ErrorFields& fields);
   bool foresee(std::string_view in);
   // It is at rest without a link, and what it says next means what it says.
   bool may_look_ahead() const {
@@ -283,6 +286,11 @@ class ClientSession {
   bool find_cached_batch(std::string_view in, CachedRead& read);
   bool find_cached_parse(std::string_view body, CachedRead& read);
   bool is_cached_statement(std::string_view name, CachedRead& read);
+  // floor_setting.cc
+  bool answer_floor(const sql::StatementFacts& facts, Outbox& to_client);
+  std::string floor_stand_in(const sql::StatementFacts& facts);
+  void query_stand_in(const std::string& sql, Outbox& to_server);
+  bool parse_stand_in(const ParseMessage& parse, const std::string& sql, Outbox& to_server);
   // write_tracking.cc
   bool surely_in_block() const;
   void note_write(const sql::FactsPtr& facts_owner);

@@ -96,6 +96,10 @@ ClientSession::Outcome ClientSession::on_parse(const Message& message, Outbox& t
     forward(message, {.request = Request::Parse}, to_server);
     return Outcome::Taken;
   }
+  if (const std::string floor = floor_stand_in(facts);
+      !floor.empty() && parse_stand_in(*parse, floor, to_server)) {
+    return Outcome::Taken;
+  }
   const bool is_dml =
       !facts.multi && (facts.kind == sql::StatementKind::Read || facts.kind == sql::StatementKind::Write);
   const bool hot = is_dml && uses > kHotParses && !passes_names_;

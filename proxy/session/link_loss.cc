@@ -28,7 +28,9 @@ LinkLoss ClientSession::lose_link(const Error& why, Outbox& to_client) {
   const bool cut = link.body_left > 0 && link.body_forwarded;
   const bool state_lost = settled_pins_ != 0 || keeps_link_;
   // What is being healed has done nothing yet, so that even a write may be sent elsewhere.
-  const bool again = link.replay.healing || (link.replay.usable && link.replay.only_reads);
+  const bool not_its_fault =
+      link.replay.runs < (link.replay.server_leaves ? Replay::kMostRuns : Replay::kMostWordlessRuns);
+  const bool again = link.replay.healing || (link.replay.usable && link.replay.only_reads && not_its_fault);
   if (again && link.replay.complete && !state_lost && link.status == TransactionStatus::Idle) {
     loss.again = std::move(link.replay);
     loss.again->of_lone_read = for_lone_read_;

@@ -141,9 +141,19 @@ LoneRead ClientSession::lone_batch(std::string_view in) {
   return not_lone(RouteReason::NotALoneRead);
 }
 
-bool ClientSession::flee() {
+// Nothing of the answer is with the client yet, and another server may be asked instead.
+bool ClientSession::may_run_elsewhere() const {
+  const Replay& replay = link_->replay;
+  return replay.usable && (for_lone_read_ || (replay.complete && replay.only_reads &&
+                                              link_->status == TransactionStatus::Idle));
+}
+
+bool ClientSession::flee() { return for_lone_read_ && keep_answer(); }
+
+bool ClientSession::keep_answer() {
   Replay& replay = link_->replay;
-  if (!for_lone_read_ || !replay.usable || !replay.complete || link_->status != TransactionStatus::Idle) {
+  if (!replay.usable || !replay.complete || link_->status != TransactionStatus::Idle ||
+      replay.runs >= Replay::kMostRuns) {
     return false;
   }
   // All that is still to come is ours; it will be asked for again, with what hangs on it.
@@ -163,8 +173,15 @@ bool ClientSession::flee() {
   return true;
 }
 
-// What a replica says in front of its first row or its end waits for that, so that an error or a lost link
-// finds nothing of the answer with the client. False: `in` holds no more than that.
+// "terminating connection due to …", or because another process has crashed.
+void ClientSession::note_leaving(const ErrorFields& fields) {
+  link_->replay.server_leaves = link_->replay.server_leaves || fields.sqlstate == sqlstate::kAdminShutdown ||
+                                fields.sqlstate == sqlstate::kCrashShutdown;
+}
+
+// What is said in front of a lone read's first row or its end waits for that, so that a lost link, a server
+// that goes down, or an error of a replica finds nothing of the answer with the client. False: `in` holds no
+// more than that.
 bool ClientSession::foresee(std::string_view in) {
   size_t ours = 0;  // answers to settings of ours, up to their ReadyForQuery
   while (ours < link_->owed.size() && link_->owed[ours].request == Request::Query &&
@@ -174,15 +191,19 @@ bool ClientSession::foresee(std::string_view in) {
   if (link_->replay.fleeing) {
     return true;
   }
-  for (Frame frame{}; peek_frame(in, frame) == FrameStatus::Header;) {
+  Frame frame{};
+  FrameStatus status = FrameStatus::NeedMore;
+  while ((status = peek_frame(in, frame)) == FrameStatus::Header) {
     const bool is_whole = frame.total_bytes() <= in.size();
     switch (frame.type) {
       case backend::kErrorResponse:
         if (ours == 0 && is_whole) {
           const std::string_view body = in.substr(kFrameHeaderBytes, frame.body_bytes());
           const bool readable = !body.empty() && body.back() == '\0';
-          if (readable && !was_asked_for(decode_error_fields(body))) {
-            flee();
+          const ErrorFields fields = readable ? decode_error_fields(body) : ErrorFields();
+          note_leaving(fields);
+          if (readable && (for_lone_read_ ? !was_asked_for(fields) : fields.is_fatal())) {
+            keep_answer();
           }
         }
         return is_whole || frame.length > kMostHeldError;
@@ -198,8 +219,17 @@ bool ClientSession::foresee(std::string_view in) {
       case backend::kRowDescription:
       case backend::kNoData:
       case backend::kParameterDescription:
+        break;
       case backend::kParameterStatus:
+        if (is_whole && !decode_parameter_status(in.substr(kFrameHeaderBytes, frame.body_bytes()))) {
+          return true;
+        }
+        break;
       case backend::kNoticeResponse:
+        if (const std::string_view body = in.substr(kFrameHeaderBytes);
+            is_whole && in[frame.total_bytes() - 1] == '\0') {
+          note_leaving(decode_error_fields(body.substr(0, frame.body_bytes())));
+        }
         break;
       default:
         if (ours == 0) {
@@ -212,7 +242,7 @@ bool ClientSession::foresee(std::string_view in) {
     }
     in.remove_prefix(frame.total_bytes());
   }
-  return false;
+  return status == FrameStatus::Malformed;
 }
 
 // Whatever a replica says against a read, the primary is to say: it may lack a function, have a conflict with

@@ -66,6 +66,12 @@ bool may_commit(const sql::StatementFacts& facts) {
          facts.kind == StatementKind::Unknown || (facts.multi && facts.has(sql::Effect::TransactionControl));
 }
 
+// What SET sportello.floor has become (floor_setting.cc), in a transaction, too.
+bool leaves_nothing(const sql::StatementFacts& facts) {
+  return facts.kind == sql::StatementKind::Set && !facts.multi && facts.set_to_default &&
+         facts.name == "sportello.floor";
+}
+
 // The parameter of track_extra_parameters that a lone SET or RESET is about.
 std::optional<Tracked> extra_parameter(const sql::StatementFacts& facts) {
   if (tracked_count() == kTrackedCount || facts.multi || facts.kind != sql::StatementKind::Set ||
@@ -150,6 +156,9 @@ Consequences ClientSession::note_effects(const sql::FactsPtr& facts_owner) {
         facts.set_to_default ? static_cast<uint16_t>(1U << static_cast<unsigned>(*extra)) : uint16_t{0};
   } else if (can_follow(facts)) {
     then.follows = std::shared_ptr<const sql::StatementFacts>(facts_owner, &facts);
+    then.pins &= ~static_cast<uint64_t>(Effect::SetOther);
+  }
+  if (leaves_nothing(facts)) {
     then.pins &= ~static_cast<uint64_t>(Effect::SetOther);
   }
   pins_ |= then.pins;

@@ -254,6 +254,109 @@ def test_shadow_counts_and_moves_nothing(routed):
     assert sum(_reads(proxy).values()) == 0
 
 
+def _explain(proxy, text):
+    with proxy.admin() as console:
+        rows = console.execute("EXPLAIN " + text).fetchall()
+    return {row["step"]: row["result"] for row in rows}
+
+
+def test_the_console_explains_where_a_statement_would_go(routed):
+    cluster, proxy = routed(1)
+    cluster.primary.run("CREATE VIEW v0 AS SELECT k, v FROM t0", "GRANT SELECT ON v0 TO PUBLIC")
+    _wait_routing(proxy, 1)
+    told = _explain(proxy, "app alice 'SELECT max(v) FROM v0 WHERE k = 1'")
+    assert told["kind"] == "read" and told["reads"] == "v0" and told["tables read"] == "public.t0", told
+    assert told["freshness"] == "table" and told["floor"].startswith("write "), told
+    assert told["goes to"] == f"the replica at 127.0.0.1:{cluster.replicas[0].port}: a replica may answer it", told
+    assert "come far enough" in told[f"node 127.0.0.1:{cluster.replicas[0].port}"], told
+    for text, why in [("UPDATE t0 SET v = 1", "it may write"), ("SELECT nextval('s')", "it may write"), ("SELECT * FROM nowhere", "is not known"),
+                      ("SELECT * FROM pg_class", "replicas do not have"), ("/* sportello: primary */ SELECT 1", "a comment asks"),
+                      ("SELECT 1; SELECT 2", "it may write"), ("SELEKT 1", "it may write")]:
+        told = _explain(proxy, f"app alice $x${text}$x$")
+        assert told["goes to"].startswith("the primary: ") and why in told["goes to"], (text, told)
+    with proxy.connect() as connection:
+        connection.execute("BEGIN")
+        connection.execute("UPDATE t0 SET v = v + 1 WHERE k = 1")
+        connection.execute("COMMIT")
+    assert _explain(proxy, "SELECT v FROM t0")["kind"] == "read"    # the only database, the console's own user
+    with pytest.raises(psycopg.Error) as failed:
+        _explain(proxy, "nowhere 'SELECT 1'")
+    assert failed.value.sqlstate == "3D000"
+
+
+def test_with_freshness_session_others_writes_may_be_missed_but_not_ones_own(routed):
+    cluster, proxy = routed(1, freshness="session")
+    replica = cluster.replicas[0]
+    _wait_routing(proxy, 1)
+    replica.configure({"recovery_min_apply_delay": "'2s'"})
+    replica.reload()
+    with proxy.connect() as writer, proxy.connect() as reader:
+        written = time.monotonic()
+        writer.execute("UPDATE t0 SET v = 5 WHERE k = 6")
+        assert writer.execute("SELECT v FROM t0 WHERE k = 6").fetchone()[0] == 5
+        assert _port(writer) == cluster.primary.port
+        assert reader.execute("SELECT v FROM t0 WHERE k = 6").fetchone()[0] == 0
+        assert _port(reader) == replica.port
+        assert time.monotonic() - written < 2, "the machine is too slow for this test"
+        wait_until(lambda: _port(writer) == replica.port, "the replica has the write", 10)
+        assert writer.execute("SELECT v FROM t0 WHERE k = 6").fetchone()[0] == 5
+
+
+def test_with_freshness_bounded_a_replica_answers_until_it_lags_too_far(routed):
+    cluster, proxy = routed(1, freshness="bounded", max_replica_lag="1s")
+    replica = cluster.replicas[0]
+    _wait_routing(proxy, 1)
+    replica.configure({"recovery_min_apply_delay": "'4s'"})
+    replica.reload()
+    with proxy.connect() as connection:
+        written = time.monotonic()
+        connection.execute("UPDATE t0 SET v = 5 WHERE k = 6")
+        assert _port(connection) == replica.port                   # not too late yet, whoever has written
+        wait_until(lambda: _port(connection) == cluster.primary.port, "the replica lags too far", 4)
+        assert connection.execute("SELECT v FROM t0 WHERE k = 6").fetchone()[0] == 5
+        assert time.monotonic() - written < 3, "the machine is too slow for this test"
+        wait_until(lambda: _port(connection) == replica.port, "the replica has caught up", 10)
+        assert connection.execute("SELECT v FROM t0 WHERE k = 6").fetchone()[0] == 5
+
+
+def _floor(connection, **how):
+    return connection.execute("SHOW sportello.floor", **how).fetchone()[0]
+
+
+def _lsn(text):
+    high, low = text.split("/")
+    return (int(high, 16) << 32) + int(low, 16)
+
+
+@pytest.mark.parametrize("prepare", [False, True], ids=["simple", "extended"])
+def test_a_floor_travels_from_session_to_session(routed, prepare):
+    cluster, proxy = routed(1, freshness="session")
+    _wait_routing(proxy, 1)
+    replica = cluster.replicas[0]
+    replica.run("SELECT pg_wal_replay_pause()")
+    with proxy.connect() as writer, proxy.connect() as reader:
+        assert _floor(reader) == "0/0"
+        for i in (1, 2):
+            writer.execute("UPDATE t0 SET v = %s WHERE k = 8", [i])
+            floor = _floor(writer, prepare=prepare)      # at once: its position may not be known yet
+            assert _lsn(floor) <= _lsn(cluster.primary.value("SELECT pg_current_wal_insert_lsn()::text"))
+            assert reader.execute("SELECT v FROM t0 WHERE k = 8").fetchone()[0] == i - 1 or i == 2
+            assert reader.execute(f"SET sportello.floor = '{floor}'", prepare=prepare).statusmessage == "SET"
+            assert reader.execute("SELECT v FROM t0 WHERE k = 8").fetchone()[0] == i
+            assert _port(reader) == cluster.primary.port
+        reader.execute("SET sportello.floor = '0/1'")    # it only rises
+        assert _port(reader) == cluster.primary.port
+        with pytest.raises(psycopg.Error) as failed:
+            reader.execute("SET sportello.floor = 'never'", prepare=prepare)
+        assert failed.value.sqlstate == "22P02" and "never" in str(failed.value)
+        with reader.transaction():
+            assert _lsn(_floor(reader)) >= _lsn(floor)
+            reader.execute(f"SET sportello.floor = '{floor}'")
+        replica.run("SELECT pg_wal_replay_resume()")
+        wait_until(lambda: _port(reader) == replica.port, "the replica has reached the floor")
+        assert reader.execute("SELECT v FROM t0 WHERE k = 8").fetchone()[0] == 2
+
+
 def test_a_hint_sends_a_read_to_the_primary(routed):
     cluster, proxy = routed(1)
     _wait_routing(proxy, 1)

@@ -57,6 +57,26 @@ TEST(AdminCommand, WantsTheArgumentsItWants) {
   EXPECT_EQ(parsed("SHUTDOWN WAIT_FOR_SERVERS").shutdown, ShutdownWish::WaitForServers);
 }
 
+TEST(AdminCommand, ExplainsAStatementInAStringOrAsItStands) {
+  AdminCommand command = parsed("EXPLAIN app alice 'SELECT ''a'' FROM t; x'");
+  EXPECT_EQ(command.verb, AdminVerb::Explain);
+  EXPECT_EQ(command.argument, "app");
+  EXPECT_EQ(command.user, "alice");
+  EXPECT_EQ(command.statement, "SELECT 'a' FROM t; x");
+  EXPECT_EQ(parsed("explain \"My Db\" $q$SELECT ';'$q$;").statement, "SELECT ';'");
+  EXPECT_EQ(parsed("explain \"My Db\" $q$SELECT ';'$q$;").argument, "My Db");
+  EXPECT_EQ(parsed("EXPLAIN 'SELECT 1'").statement, "SELECT 1");
+  EXPECT_EQ(parsed("EXPLAIN 'SELECT 1'").argument, "");
+  for (const char* text : {"SELECT 'x'", "SELECT DISTINCT 'x'", "SELECT a, b FROM t WHERE c = 'x'",
+                           "UPDATE t SET a = 1", "COMMIT PREPARED 'x'", "LOAD 'x'", "TABLE t"}) {
+    EXPECT_EQ(parsed(std::string("EXPLAIN  ") + text + " ; ").statement, text);
+    EXPECT_EQ(parsed(std::string("EXPLAIN  ") + text).argument, "");
+  }
+  EXPECT_EQ(refused("EXPLAIN").substr(0, 5), "42601");
+  EXPECT_EQ(refused("EXPLAIN app ''").substr(0, 5), "42601");
+  EXPECT_TRUE(is_harmless(parsed("EXPLAIN 'DROP TABLE t'")));
+}
+
 TEST(AdminCommand, KillsTheClientOfANumberOnly) {
   EXPECT_EQ(parsed("KILL_CLIENT 4294967295").client, 4294967295U);
   for (const char* text :

@@ -131,6 +131,71 @@ TEST_F(LoneReads, AnErrorOfTheReplicaIsAskedOfThePrimary) {
   EXPECT_EQ(drain(to_client), server::selected("1"));
 }
 
+// A server that goes down first sends what it had ready, then says goodbye.
+TEST_F(LoneReads, AServersGoodbyeInFrontOfTheFirstRowIsUnseen) {
+  const std::string goodbye =
+      kSet + server::row_description() + server::fatal("57P01", "terminating connection");
+  for (size_t cut = 0; cut < goodbye.size(); cut++) {
+    const std::string batch = client::parse("", "SELECT " + std::to_string(cut) + " FROM t") +
+                              client::bind("", "") + client::describe('P', "") + client::execute() +
+                              client::sync();
+    LinkState one = memory_link();
+    LinkState two = memory_link();
+    session.take_link(one, to_server);
+    send(batch);
+    drain(to_server);
+    const size_t taken = cut == 0 ? 0 : answer(goodbye.substr(0, cut)).taken;
+    const ServerStep step = answer(goodbye.substr(taken));
+    ASSERT_TRUE(step.broken) << cut;
+    LinkLoss loss = session.lose_link(step.error, to_client);
+    EXPECT_THAT(drain(to_client), IsEmpty()) << cut;
+    ASSERT_TRUE(loss.again) << cut;
+    // The next link leads to the same dying server.
+    session.take_link(two, to_server);
+    session.run_again(*std::move(loss.again), to_server);
+    EXPECT_EQ(drain(to_server), batch);
+    LinkLoss second = session.lose_link({"08006", "reset"}, to_client);
+    EXPECT_THAT(drain(to_client), IsEmpty()) << cut;
+    ASSERT_TRUE(second.again) << cut;
+    LinkState three = memory_link();
+    session.take_link(three, to_server);
+    session.run_again(*std::move(second.again), to_server);
+    EXPECT_EQ(drain(to_server), batch);
+    const std::string good =
+        kSet + server::row_description() + server::row("1") + server::complete("SELECT 1") + kReady;
+    EXPECT_TRUE(answer(good).free);
+    EXPECT_EQ(drain(to_client), good);
+    session.leave_link();
+  }
+}
+
+TEST_F(LoneReads, AServerThatDiesWithoutAWordMayHaveDiedOfTheRead) {
+  session.take_link(primary, to_server);
+  send(client::query("SELECT * FROM t"));
+  unsigned runs = 0;
+  for (;; runs++) {
+    LinkLoss loss = session.lose_link({"08006", "reset"}, to_client);
+    if (!loss.again) {
+      break;
+    }
+    primary = memory_link();
+    session.take_link(primary, to_server);
+    session.run_again(*std::move(loss.again), to_server);
+    drain(to_server);
+  }
+  EXPECT_EQ(runs, Replay::kMostWordlessRuns);
+  EXPECT_THAT(drain(to_client), ::testing::HasSubstr("08006"));
+}
+
+TEST_F(LoneReads, AWriteIsNotRunAgainWhateverTheServerSays) {
+  session.take_link(primary, to_server);
+  send(client::query("INSERT INTO t VALUES (1)"));
+  const ServerStep step = answer(server::fatal("57P01", "terminating connection"));
+  ASSERT_TRUE(step.broken);
+  EXPECT_FALSE(session.lose_link(step.error, to_client).again);
+  EXPECT_THAT(drain(to_client), ::testing::HasSubstr("08007"));
+}
+
 TEST_F(LoneReads, ABatchThatFledKeepsItsNames) {
   const std::string batch =
       client::parse("s", "SELECT * FROM t") + client::bind("", "s") + client::execute() + client::sync();
