@@ -42,9 +42,10 @@ std::string prefix_of(const conf::CacheRule& rule) { return "cache rule \"" + ru
 NotCached fitness(const conf::CacheRule& rule, const sql::StatementFacts& facts,
                   const ResolvedFacts& resolved) {
   if (facts.hint == sql::RouteHint::Primary || facts.hint == sql::RouteHint::NoCache) return NotCached::Hint;
-  if (facts.kind != sql::StatementKind::Read || facts.multi || !facts.reads_only) return NotCached::NotARead;
+  if (facts.kind != sql::StatementKind::Read || facts.multi) return NotCached::NotARead;
   if (facts.locks_rows || facts.locks_tables) return NotCached::Locks;
   if (resolved.volatile_functions || resolved.table_sample) return NotCached::Volatile;
+  if (!facts.reads_only) return NotCached::NotARead;
   if (!resolved.known || resolved.reads_unknown) return NotCached::Unknown;
   if (resolved.writes_unknown || !resolved.writes.empty()) return NotCached::NotARead;
   if (resolved.system_columns) return NotCached::SystemColumns;

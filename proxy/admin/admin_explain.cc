@@ -1,6 +1,8 @@
 #include "proxy/admin/admin_explain.h"
 
 #include <algorithm>
+#include <array>
+#include <cstdio>
 #include <iterator>
 
 #include "cache/catalog.h"
@@ -56,6 +58,13 @@ class AnyNode final : public NodeFilter {
   bool may_use(size_t) override { return true; }
 };
 
+// As a cache rule has it.
+std::string fingerprint_text(uint64_t fingerprint) {
+  std::array<char, 17> text{};
+  std::snprintf(text.data(), text.size(), "%016llx", static_cast<unsigned long long>(fingerprint));
+  return text.data();
+}
+
 std::string joined(const auto& items, auto&& text_of) {
   std::string out;
   for (const auto& item : items) {
@@ -77,6 +86,9 @@ std::string tables_of(const std::vector<cache::Oid>& tables, const cache::Catalo
 void add_facts(AdminTable& table, const sql::StatementFacts& facts) {
   const auto kind = static_cast<size_t>(facts.multi ? sql::StatementKind::Multi : facts.kind);
   table.add("kind", kKindNames[kind]);
+  if (facts.fingerprint != 0) {
+    table.add("fingerprint", fingerprint_text(facts.fingerprint));
+  }
   const auto add = [&](std::string_view step, const std::string& result) {
     if (!result.empty()) {
       table.add(step, result);
@@ -93,6 +105,34 @@ void add_meaning(AdminTable& table, const cache::ResolvedFacts& meaning, const c
   for (const std::string& reason : meaning.reasons) {
     table.add("note", reason);
   }
+}
+
+// Which rule takes it, and whether it would be answered from memory; if not, why.
+void add_cache(AdminTable& table, const RuntimeConfig& config, const CacheVerdict& verdict,
+               const DatabaseScope& scope) {
+  if (verdict.rule == nullptr) {
+    table.add("cached", verdict.meaning == nullptr ? "no: the catalog is not known"
+                                                   : "no: " + std::string(to_string(verdict.why)));
+    return;
+  }
+  const conf::CacheRule& rule = verdict.rule->settings;
+  table.add("cache rule", rule.name);
+  if (verdict.why != cache::NotCached::Allowed) {
+    table.add("cached", "no: " + std::string(to_string(verdict.why)));
+    return;
+  }
+  const bool by_log = config.conf.cache.invalidation == conf::Invalidation::Wal && !rule.untracked_tables;
+  const cache::NotCached guard = !by_log                   ? cache::NotCached::Allowed
+                                 : !verdict.is_followed    ? cache::NotCached::NotFollowed
+                                 : scope.follower.guards() ? cache::NotCached::Allowed
+                                                           : cache::NotCached::Unguarded;
+  std::string words = guard == cache::NotCached::Allowed ? "yes" : "no: " + std::string(to_string(guard));
+  if (guard == cache::NotCached::Allowed) {
+    words += ", for " + std::to_string(rule.ttl.count()) + " ms at most";
+    words += rule.shared ? ", shared by all users" : ", for this user alone";
+    words += rule.mode == conf::CacheMode::Shadow ? "; in shadow: the server answers all the same" : "";
+  }
+  table.add("cached", words);
 }
 
 std::string position_words(const cache::FreshnessBoard& board, uint64_t sequence) {
@@ -175,6 +215,13 @@ Result<AdminTable> explain(const AdminCommand& command, const AdminView& view, W
   const cache::CatalogRef catalog = scope.catalog.entry().catalog;
   if (meaning != nullptr && catalog != nullptr) {
     add_meaning(table, meaning->facts, *catalog);
+  }
+
+  if (view.config->caches(asked->database->name)) {
+    cache::WorkerRuleCounts counted_nowhere;
+    names.use_rules(view.config->cache_rules, asked->database->name, counted_nowhere);
+    const cache::Asker asker{.user = command.user, .application_name = ""};
+    add_cache(table, *view.config, names.judge(facts, *settings, {0, &asked->role}, asker), scope);
   }
 
   const NodeSetRef set = asked->database->current_nodes();

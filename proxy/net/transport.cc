@@ -1,7 +1,6 @@
 #include "proxy/net/transport.h"
 
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -18,15 +17,6 @@ namespace {
 
 constexpr size_t kMostPieces = 64;     // a send; more go in further sends
 constexpr size_t kCopiedBytes = 2048;  // up to here, copying pieces together is cheaper than sendmsg()
-
-// libc's own are points at which a thread may be cancelled, as none of ours ever is: with several threads
-// that costs two locked instructions a call.
-ssize_t receive_some(int fd, std::span<char> buffer) {
-  return syscall(SYS_recvfrom, fd, buffer.data(), buffer.size(), 0, nullptr, nullptr);
-}
-ssize_t send_some(int fd, std::string_view bytes) {
-  return syscall(SYS_sendto, fd, bytes.data(), bytes.size(), MSG_NOSIGNAL, nullptr, 0);
-}
 
 bool would_block(int error) { return error == EAGAIN || error == EWOULDBLOCK; }
 
@@ -112,7 +102,7 @@ void Transport::resume() {
 
 Transport::ReadResult Transport::receive(std::span<char> buffer) {
   for (;;) {
-    const ssize_t n = receive_some(fd_, buffer);
+    const ssize_t n = recv(fd_, buffer.data(), buffer.size(), 0);
     if (n > 0) {
       return {ReadStatus::Data, static_cast<size_t>(n)};
     }
@@ -307,7 +297,7 @@ void Transport::send_pieces(const Outbox& box) {
 // What the socket takes of it now. Returns the rest, for when it takes more, unless it is broken.
 std::string_view Transport::send_now(std::string_view bytes) {
   while (!broken_ && !bytes.empty()) {
-    const ssize_t n = send_some(fd_, bytes);
+    const ssize_t n = send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
     if (n >= 0) {
       bytes.remove_prefix(static_cast<size_t>(n));
     } else if (errno != EINTR) {

@@ -92,7 +92,9 @@ void ClientSession::tell_lost(const Error& why, Outbox& to_client) {
     if (owed.delivery == Delivery::Swallow || owed.request == Request::CopyEnd) {
       continue;
     }
-    if (owed.request != Request::Sync && !batch_failed && !owed.failed) {
+    // A Sync by itself: the rest of its batch was answered, but what that came to is not said.
+    const bool tells = owed.request != Request::Sync || in_block || in_doubt || may_open_block_;
+    if (tells && !batch_failed && !owed.failed) {
       append_error_response(out, Severity::Error, error);
       batch_failed = true;
     }

@@ -252,3 +252,18 @@ def test_a_client_that_takes_no_answers_costs_no_memory(cached):
         for _ in range(count):
             lines = client.read_until_ready()
             assert lines[-1] == "ReadyForQuery I" and not errors(lines)
+
+
+def test_explain_says_whether_and_why(cached):
+    cluster, proxy = cached({"name": "all", "ttl": "1h", "tables": ["t0"]})
+
+    def explained(statement):
+        with proxy.admin() as console:
+            return {row["step"]: row["result"] for row in console.execute(f"EXPLAIN app alice '{statement}'").fetchall()}
+    with proxy.connect() as connection:
+        _wait_cached(proxy, connection, COUNT)
+    assert explained(COUNT)["cached"].startswith("yes, for 3600000 ms at most")
+    assert explained(COUNT)["cache rule"] == "all"
+    assert explained("SELECT random() FROM t0")["cached"] == "no: it calls VOLATILE functions or samples a table"
+    assert explained("SELECT now() FROM t0")["cached"] == "no: it calls STABLE functions, and stable_functions is off"
+    assert explained("SELECT * FROM t1")["cached"] == "no: no rule takes it"

@@ -335,7 +335,8 @@ def test_a_floor_travels_from_session_to_session(routed, prepare):
     replica = cluster.replicas[0]
     replica.run("SELECT pg_wal_replay_pause()")
     with proxy.connect() as writer, proxy.connect() as reader:
-        assert _floor(reader) == "0/0"
+        first = _lsn(_floor(reader))                         # what was written before the proxy came, at most
+        assert first <= _lsn(cluster.primary.value("SELECT pg_current_wal_insert_lsn()::text"))
         for i in (1, 2):
             writer.execute("UPDATE t0 SET v = %s WHERE k = 8", [i])
             floor = _floor(writer, prepare=prepare)      # at once: its position may not be known yet

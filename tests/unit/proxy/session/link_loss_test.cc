@@ -121,6 +121,40 @@ TEST_F(LinkLost, AWriteByTheExtendedProtocolIsNeverRunAgain) {  // F3, S45
                           "ReadyForQuery I"));
 }
 
+// Its CommandComplete came, but outside a block it is the Sync that commits.
+TEST_F(LinkLost, AWriteWhoseSyncIsNotAnsweredIsInDoubt) {  // F3
+  a.client(client::unnamed("INSERT INTO t VALUES (1)") + client::sync())
+      .server(kParsed + kBound + server::complete("INSERT 0 1"));
+  dies();
+  EXPECT_THAT(a.to_client(),
+              ElementsAre("ERROR 08007 'server connection lost: the outcome of the transaction is unknown'",
+                          "ReadyForQuery I"));
+}
+
+TEST_F(LinkLost, AStatementOfABlockWhoseSyncIsNotAnsweredIsTold) {  // F2
+  begin();
+  a.client(client::unnamed("INSERT INTO t VALUES (1)") + client::sync())
+      .server(kParsed + kBound + server::complete("INSERT 0 1"));
+  dies();
+  EXPECT_THAT(a.to_client(), ElementsAre("ERROR 08006 'server connection lost'", "ReadyForQuery E"));
+}
+
+TEST_F(LinkLost, ABeginWhoseSyncIsNotAnsweredIsTold) {  // F2
+  a.client(client::unnamed("BEGIN") + client::sync()).server(kParsed + kBound + server::complete("BEGIN"));
+  dies();
+  const std::vector<std::string> told = a.to_client();
+  ASSERT_EQ(told.size(), 2U);
+  EXPECT_THAT(told[0], ::testing::StartsWith("ERROR 0800"));
+  EXPECT_EQ(told[1], "ReadyForQuery I");
+}
+
+TEST_F(LinkLost, AReadWhoseRowsHaveAllComeIsDone) {
+  a.client(client::unnamed("SELECT 1") + client::sync())
+      .server(kParsed + kBound + server::row("1") + server::complete("SELECT 1"));
+  dies();
+  EXPECT_THAT(a.to_client(), ElementsAre("ReadyForQuery I"));
+}
+
 TEST_F(LinkLost, ACommitInFlightIsInDoubt) {  // F3
   begin();
   a.client(client::query("COMMIT"));
