@@ -110,13 +110,13 @@ TEST_F(CacheRulesTest, NoRuleCanAllowWhatIsNotAPlainRead) {  // S51
   conf::CacheRule rule = by_tables({"acts", "notaries"});
   rule.stable_functions = rule.untracked_tables = true;
   const DatabaseRules rules = bind({rule});
-  EXPECT_EQ(judge(rules, "SELECT * FROM acts FOR UPDATE"), NotCached::NotARead);
-  EXPECT_EQ(judge(rules, "WITH x AS (SELECT * FROM acts FOR SHARE) SELECT * FROM x"), NotCached::NotARead);
+  EXPECT_EQ(judge(rules, "SELECT * FROM acts FOR UPDATE"), NotCached::Locks);
+  EXPECT_EQ(judge(rules, "WITH x AS (SELECT * FROM acts FOR SHARE) SELECT * FROM x"), NotCached::Locks);
   EXPECT_EQ(judge(rules, "WITH x AS (DELETE FROM acts RETURNING *) SELECT * FROM x"), NotCached::NotARead);
   EXPECT_EQ(judge(rules, "SELECT * INTO new FROM acts"), NotCached::NotARead);
   EXPECT_EQ(judge(rules, "SELECT 1 FROM acts; SELECT 2 FROM acts"), NotCached::NotARead);
   EXPECT_EQ(judge(rules, "EXPLAIN SELECT * FROM acts"), NotCached::NotARead);
-  EXPECT_EQ(judge(rules, "SELECT random() FROM acts"), NotCached::NotARead);
+  EXPECT_EQ(judge(rules, "SELECT random() FROM acts"), NotCached::Volatile);
   EXPECT_EQ(judge(rules, "SELECT touch() FROM acts"), NotCached::Volatile);
   EXPECT_EQ(judge(rules, "SELECT * FROM acts TABLESAMPLE system (1)"), NotCached::Volatile);
   EXPECT_EQ(judge(rules, "SELECT nobody_knows(id) FROM acts"), NotCached::Unknown);
