@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <deque>
+
 #include "tests/unit/cache/catalog_fixture.h"
 #include "tests/unit/proxy/support/memory_link.h"
 #include "tests/unit/proxy/support/messages.h"
@@ -28,6 +30,7 @@ struct LoneReads : ::testing::Test {
   Outbox to_server;
   Outbox to_client;
   cache::Oid t = 0;
+  std::deque<std::string> sent;
 
   LoneReads() {
     static uint64_t ids = 50'000;
@@ -58,8 +61,13 @@ struct LoneReads : ::testing::Test {
     box.clear();
     return all;
   }
-  void send(std::string_view bytes) { session.on_client_bytes(bytes, to_server, to_client); }
-  ServerStep answer(const std::string& bytes) { return session.on_server_bytes(bytes, to_server, to_client); }
+  void send(std::string_view bytes) {
+    session.on_client_bytes(sent.emplace_back(bytes), to_server, to_client);
+  }
+  // What is in an outbox is a view of it.
+  ServerStep answer(const std::string& bytes) {
+    return session.on_server_bytes(sent.emplace_back(bytes), to_server, to_client);
+  }
   cache::ReadNeeds needs() {
     const std::vector<const cache::TableState*> reads = {&scope->tables.of(t)};
     return cache::needs_of(reads, scope->tables.all(), session.freshness()->last_write());
