@@ -89,9 +89,8 @@ bool CatalogWatch::is_in_use(const DatabaseRuntime& database) const {
 void CatalogWatch::watch(const std::shared_ptr<DatabaseRuntime>& database) {
   const NodeSetRef nodes = database->current_nodes();
   std::optional<OwnLogin> login =
-      nodes != nullptr
-          ? monitor_login_at(*config_, database->name, nodes->primary().address, false)
-          : monitor_login(*config_, database->name);
+      nodes != nullptr ? monitor_login_at(*config_, database->name, nodes->primary().address, false)
+                       : monitor_login(*config_, database->name);
   if (!login) {
     watched_.erase(database->name);
     log_limited("catalog login", "catalog of database \"{}\": nobody to log in as; set monitor_user",
@@ -114,8 +113,8 @@ void CatalogWatch::watch(const std::shared_ptr<DatabaseRuntime>& database) {
   }
   watched.source.reset();
   watched.database = database;
-  watched.source = std::make_unique<CatalogSource>(*loop_, *std::move(login), interval, database->scope.catalog,
-                                                   database->scope.ddl_epoch);
+  watched.source = std::make_unique<CatalogSource>(*loop_, *std::move(login), interval,
+                                                   database->scope.catalog, database->scope.ddl_epoch);
 }
 
 }  // namespace sportello::proxy

@@ -20,7 +20,8 @@ bool ClientSession::heal(const ErrorFields& fields) {
     scope_->ddl_epoch.fetch_add(1, std::memory_order_relaxed);
   }
   const bool at_use = owed.request == Request::Bind || owed.request == Request::DescribeStatement;
-  if (!stale || !at_use || !replay.usable || replay.runs > 0 || !replay.complete || link_->status != TransactionStatus::Idle) {
+  if (!stale || !at_use || !replay.usable || replay.runs > 0 || !replay.complete ||
+      link_->status != TransactionStatus::Idle) {
     return false;
   }
   // Wait for the ReadyForQuery of the batch's Sync; what the server skips is asked for again.

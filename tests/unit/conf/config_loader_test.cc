@@ -75,15 +75,15 @@ TEST(ConfigLoader, EveryTypeOfValueIsRead) {
 }
 
 TEST(ConfigLoader, DatabasesUsersAndRulesAreRead) {
-  const Config config =
-      good("",
-           "[databases.\"*\"]\nprimary = \"host=a\"\n[databases.\"x.y\"]\nprimary = \"host=b port=1\"\n"
-           "replicas = [\"host=c weight=3\", \"postgresql://d/e\"]\npool_size = 7\nserver_lifetime = \"5min\"\n"
-           "freshness = \"bounded\"\nmax_replica_lag = \"2s\"\nrouting = \"shadow\"\n"
-           "[users.bob]\npool_mode = \"statement\"\nquery_timeout = \"1s\"\n"
-           "[cache]\nmax_memory = \"1GB\"\ninvalidation = \"proxy\"\n"
-           "[[cache.rules]]\nname = \"r\"\nquery = \"SELECT $1\"\nttl = \"15m\"\n"
-           "[[cache.rules]]\nname = \"s\"\ntables = [\"a\", \"b\"]\nttl = \"60s\"\nshared = true\n");
+  const Config config = good(
+      "",
+      "[databases.\"*\"]\nprimary = \"host=a\"\n[databases.\"x.y\"]\nprimary = \"host=b port=1\"\n"
+      "replicas = [\"host=c weight=3\", \"postgresql://d/e\"]\npool_size = 7\nserver_lifetime = \"5min\"\n"
+      "freshness = \"bounded\"\nmax_replica_lag = \"2s\"\nrouting = \"shadow\"\n"
+      "[users.bob]\npool_mode = \"statement\"\nquery_timeout = \"1s\"\n"
+      "[cache]\nmax_memory = \"1GB\"\ninvalidation = \"proxy\"\n"
+      "[[cache.rules]]\nname = \"r\"\nquery = \"SELECT $1\"\nttl = \"15m\"\n"
+      "[[cache.rules]]\nname = \"s\"\ntables = [\"a\", \"b\"]\nttl = \"60s\"\nshared = true\n");
   const Database& database = config.databases.at("x.y");
   EXPECT_EQ(config.databases.at("*").primary.host, "a");
   EXPECT_EQ(database.primary.port, 1);
