@@ -62,7 +62,13 @@ class Contender(_Process):
 
     def cpu_us(self):
         """Of the whole family, those that ended included."""
-        return sum(figures.cpu_us(pid) for pid in _tree_of(self.pid)) + figures.ended_children_cpu_us(self.pid)
+        total = figures.ended_children_cpu_us(self.pid)
+        for pid in _tree_of(self.pid):
+            try:
+                total += figures.cpu_us(pid)
+            except OSError:
+                pass  # it has ended meanwhile
+        return total
 
     def load(self, seconds, clients, protocol):
         """Requests a second, and their number."""
