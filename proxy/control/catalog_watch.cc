@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "proxy/control/watched_database.h"
 #include "proxy/log.h"
 
 namespace sportello::proxy {
@@ -67,11 +68,11 @@ void CatalogWatch::look_for_databases() {
   std::erase_if(watched_, [&](const auto& entry) {
     const Watched& watched = entry.second;
     const bool is_there = std::find(known.begin(), known.end(), watched.database) != known.end();
-    const bool is_unused = !is_in_use(*watched.database) && loop_->now() - watched.used_at >= kKept;
+    const bool is_unused = !is_in_use(*config_, *watched.database) && loop_->now() - watched.used_at >= kKept;
     return !is_there || is_unused || !is_wanted(*watched.database);
   });
   for (const auto& database : known) {
-    if (is_wanted(*database) && (is_in_use(*database) || watched_.contains(database->name))) {
+    if (is_wanted(*database) && (is_in_use(*config_, *database) || watched_.contains(database->name))) {
       watch(database);
     }
   }
@@ -82,15 +83,8 @@ bool CatalogWatch::is_wanted(const DatabaseRuntime& database) const {
   return settings != nullptr && needs_catalog(config_->conf, *settings);
 }
 
-bool CatalogWatch::is_in_use(const DatabaseRuntime& database) const {
-  return config_->conf.databases.contains(database.name) || database.clients.used() > 0;
-}
-
 void CatalogWatch::watch(const std::shared_ptr<DatabaseRuntime>& database) {
-  const NodeSetRef nodes = database->current_nodes();
-  std::optional<OwnLogin> login =
-      nodes != nullptr ? monitor_login_at(*config_, database->name, nodes->primary().address, false)
-                       : monitor_login(*config_, database->name);
+  std::optional<OwnLogin> login = monitor_login_at_primary(*config_, *database);
   if (!login) {
     watched_.erase(database->name);
     log_limited("catalog login", "catalog of database \"{}\": nobody to log in as; set monitor_user",
@@ -99,7 +93,7 @@ void CatalogWatch::watch(const std::shared_ptr<DatabaseRuntime>& database) {
   }
   const std::chrono::milliseconds interval = config_->conf.catalog_poll_interval;
   Watched& watched = watched_[database->name];
-  if (is_in_use(*database)) {
+  if (is_in_use(*config_, *database)) {
     watched.used_at = loop_->now();
   }
   if (watched.source != nullptr && watched.source->login() == *login) {

@@ -41,7 +41,6 @@ class CatalogWatch {
   void tick();
   void look_for_databases();
   bool is_wanted(const DatabaseRuntime& database) const;
-  bool is_in_use(const DatabaseRuntime& database) const;
   void watch(const std::shared_ptr<DatabaseRuntime>& database);
 
   EventLoop* loop_;

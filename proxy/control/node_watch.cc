@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "proxy/control/watched_database.h"
 #include "proxy/log.h"
 #include "proxy/session/session_settings.h"
 
@@ -50,12 +51,10 @@ void NodeWatch::look_for_databases() {
   std::erase_if(watched_, [&](const auto& entry) {
     const auto& database = entry.second->database;
     return database->current_nodes() == nullptr ||
-           std::find(known.begin(), known.end(), database) == known.end() ||
-           (!config_->conf.databases.contains(database->name) && database->clients.used() == 0);
+           std::find(known.begin(), known.end(), database) == known.end() || !is_in_use(*config_, *database);
   });
   for (const auto& database : known) {
-    const bool in_use = config_->conf.databases.contains(database->name) || database->clients.used() > 0;
-    if (!in_use || database->current_nodes() == nullptr ||
+    if (!is_in_use(*config_, *database) || database->current_nodes() == nullptr ||
         (watched_.size() >= kMostWatched && !watched_.contains(database->name))) {
       continue;
     }

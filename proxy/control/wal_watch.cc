@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "proxy/control/watched_database.h"
 #include "proxy/log.h"
 
 namespace sportello::proxy {
@@ -62,26 +63,19 @@ void WalWatch::look_for_databases() {
   std::erase_if(watched_, [&](const auto& entry) {
     const Watched& watched = entry.second;
     const bool is_there = std::find(known.begin(), known.end(), watched.database) != known.end();
-    const bool is_unused = !is_in_use(*watched.database) && loop_->now() - watched.used_at >= kKept;
+    const bool is_unused = !is_in_use(*config_, *watched.database) && loop_->now() - watched.used_at >= kKept;
     return !is_there || is_unused || !needs_follower(config_->conf, entry.first);
   });
   for (const auto& database : known) {
     if (needs_follower(config_->conf, database->name) &&
-        (is_in_use(*database) || watched_.contains(database->name))) {
+        (is_in_use(*config_, *database) || watched_.contains(database->name))) {
       watch(database);
     }
   }
 }
 
-bool WalWatch::is_in_use(const DatabaseRuntime& database) const {
-  return config_->conf.databases.contains(database.name) || database.clients.used() > 0;
-}
-
 std::optional<WalFollowerSettings> WalWatch::settings_for(DatabaseRuntime& database) const {
-  const NodeSetRef nodes = database.current_nodes();
-  std::optional<OwnLogin> login =
-      nodes != nullptr ? monitor_login_at(*config_, database.name, nodes->primary().address, false)
-                       : monitor_login(*config_, database.name);
+  std::optional<OwnLogin> login = monitor_login_at_primary(*config_, database);
   if (!login) {
     return std::nullopt;
   }
@@ -102,7 +96,7 @@ void WalWatch::watch(const std::shared_ptr<DatabaseRuntime>& database) {
     return;
   }
   Watched& watched = watched_[database->name];
-  if (is_in_use(*database)) {
+  if (is_in_use(*config_, *database)) {
     watched.used_at = loop_->now();
   }
   if (watched.follower != nullptr && watched.follower->settings() == *settings) {

@@ -37,7 +37,6 @@ class WalWatch {
 
   void tick();
   void look_for_databases();
-  bool is_in_use(const DatabaseRuntime& database) const;
   std::optional<WalFollowerSettings> settings_for(DatabaseRuntime& database) const;
   void watch(const std::shared_ptr<DatabaseRuntime>& database);
 

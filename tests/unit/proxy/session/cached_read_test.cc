@@ -6,6 +6,7 @@
 #include "proxy/session/client_session.h"
 #include "tests/unit/proxy/support/memory_link.h"
 #include "tests/unit/proxy/support/messages.h"
+#include "tests/unit/proxy/support/outbox_text.h"
 
 namespace sportello::proxy {
 namespace {
@@ -29,15 +30,6 @@ struct CachedReads : ::testing::Test {
 
   // How much of it is such a batch.
   size_t length(std::string_view bytes) { return session.find_cached_read(bytes, read) ? read.bytes : 0; }
-  std::string drain(Outbox& box) {
-    std::string all;
-    box.seal();
-    for (const Outbox::Piece& piece : box.pieces()) {
-      all.append(box.view(piece));
-    }
-    box.clear();
-    return all;
-  }
   std::string answered(const cache::CachedResult& result) {
     session.answer_cached_read(read, result, to_client);
     return drain(to_client);

@@ -9,6 +9,7 @@
 #include "tests/unit/cache/catalog_fixture.h"
 #include "tests/unit/proxy/support/memory_link.h"
 #include "tests/unit/proxy/support/messages.h"
+#include "tests/unit/proxy/support/outbox_text.h"
 
 namespace sportello::proxy {
 namespace {
@@ -51,15 +52,6 @@ struct LoneReads : ::testing::Test {
   size_t length(std::string_view bytes) {
     const LoneRead read = session.lone_read(bytes);
     return read.reason == RouteReason::Replica ? read.bytes : 0;
-  }
-  std::string drain(Outbox& box) {
-    std::string all;
-    box.seal();
-    for (const Outbox::Piece& piece : box.pieces()) {
-      all.append(box.view(piece));
-    }
-    box.clear();
-    return all;
   }
   void send(std::string_view bytes) {
     session.on_client_bytes(sent.emplace_back(bytes), to_server, to_client);
