@@ -240,6 +240,7 @@ class Resolver {
     answer_.stable_functions = traits_.is_stable || facts_.stable_functions;
     answer_.stable_beyond_settings =
         traits_.is_stable || (facts_.stable_functions && !facts_.stable_by_settings);
+    answer_.hangs_on_transaction = traits_.is_stable || facts_.hangs_on_transaction;
     answer_.user_dependent = traits_.user_dependent || facts_.user_dependent || answer_.row_security;
     answer_.table_sample = traits_.samples || facts_.table_sample;
     answer_.system_columns = traits_.has_system_columns || facts_.system_columns;

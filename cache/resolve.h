@@ -33,6 +33,7 @@ struct ResolvedFacts {
   bool volatile_functions = false;
   bool stable_functions = false;
   bool stable_beyond_settings = false;  // not only on the session's settings (to_char, date_trunc)
+  bool hangs_on_transaction = false;    // a STABLE function may tell of the transaction that it is called in
   bool user_dependent = false;          // two users may get different rows
   bool table_sample = false;
   bool system_columns = false;

@@ -59,6 +59,7 @@ void ExpressionNotes::function_call(const Value& call) {
     if (is_known_stable(last) && !immutable_overload) stable(hangs_on_settings_alone(last));
     if (hangs_on_catalog(last)) facts_.reads_catalog = true;
     if (hangs_on_user(last)) facts_.user_dependent = true;
+    if (hangs_on_transaction(last) && !immutable_overload) facts_.hangs_on_transaction = true;
   } else if (built_in && (is_known_volatile(last) ||
                           (session_effect_of_function(last) != 0 && !last.starts_with("dblink_")))) {
     facts_.volatile_functions = true;
@@ -76,7 +77,11 @@ void ExpressionNotes::stable(bool by_settings) {
 void ExpressionNotes::value_function(std::string_view which) {
   stable(false);
   if (which == "SVFOP_CURRENT_SCHEMA") facts_.reads_catalog = true;
-  if (is_in(kUserFunctions, which)) facts_.user_dependent = true;
+  if (is_in(kUserFunctions, which)) {
+    facts_.user_dependent = true;
+  } else {
+    facts_.hangs_on_transaction = true;  // the rest are moments
+  }
 }
 
 void ExpressionNotes::type(const Value& names) {

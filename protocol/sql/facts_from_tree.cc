@@ -282,10 +282,18 @@ class StatementWalk {
     facts_.chain = flag(body, "chain");
     for_each_item(member(body, "options"), [&](const Value& option) {
       const Value& element = member(option, "DefElem");
-      if (text_member(element, "defname") != "transaction_read_only") return;
+      const std::string_view what = text_member(element, "defname");
+      const std::string value = constant_as_text(member(element, "arg"));
       // Of several the last one counts, as in PostgreSQL.
-      facts_.begin_read_only = constant_as_text(member(element, "arg")) == "1";
+      if (what == "transaction_read_only") {
+        facts_.block.access = value == "1" ? BlockMode::Access::ReadOnly : BlockMode::Access::ReadWrite;
+      } else if (what == "transaction_isolation") {
+        facts_.block.isolation = value == "read committed" || value == "read uncommitted"
+                                     ? BlockMode::Isolation::ReadCommitted
+                                     : BlockMode::Isolation::Stricter;
+      }
     });
+    facts_.block.by_start = text_member(body, "kind") == "TRANS_STMT_START";
     for (const TransactionKind& entry : kTransactionKinds) {
       if (entry.node == text_member(body, "kind")) return entry.kind;
     }
@@ -461,7 +469,8 @@ void add(StatementFacts& all, StatementFacts one) {
   all.only_known_functions &= one.only_known_functions;
   all.literal_dependent |= one.literal_dependent;
   all.set_to_default |= one.set_to_default;
-  all.begin_read_only = all.chain = false;
+  all.block = {};
+  all.chain = false;
   all.reads_unknown |= one.reads_unknown;
   all.writes_unknown |= one.writes_unknown;
   all.cascades |= one.cascades;
@@ -469,6 +478,7 @@ void add(StatementFacts& all, StatementFacts one) {
   all.locks_tables |= one.locks_tables;
   all.reads_only &= one.reads_only;
   all.stable_functions |= one.stable_functions;
+  all.hangs_on_transaction |= one.hangs_on_transaction;
   all.user_dependent |= one.user_dependent;
   all.volatile_functions |= one.volatile_functions;
   all.table_sample |= one.table_sample;

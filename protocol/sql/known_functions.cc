@@ -497,6 +497,21 @@ constexpr std::string_view kByOther[] = {
 // clang-format on
 static_assert(std::is_sorted(std::begin(kByOther), std::end(kByOther)));
 
+// Of kByOther: those that answer by the transaction they are called in, or by its server process.
+constexpr std::string_view kByTransaction[] = {"age",
+                                               "current_setting",
+                                               "inet_client_addr",
+                                               "inet_client_port",
+                                               "mxid_age",
+                                               "now",
+                                               "pg_backend_pid",
+                                               "pg_current_snapshot",
+                                               "pg_current_xact_id_if_assigned",
+                                               "transaction_timestamp",
+                                               "txid_current_if_assigned",
+                                               "txid_current_snapshot"};
+static_assert(std::is_sorted(std::begin(kByTransaction), std::end(kByTransaction)));
+
 }  // namespace
 
 bool is_known_not_volatile(std::string_view name) {
@@ -524,6 +539,10 @@ bool hangs_on_catalog(std::string_view name) {
 
 bool hangs_on_user(std::string_view name) {
   return std::binary_search(std::begin(kByUser), std::end(kByUser), name);
+}
+
+bool hangs_on_transaction(std::string_view name) {
+  return std::binary_search(std::begin(kByTransaction), std::end(kByTransaction), name);
 }
 
 Effects session_effect_of_function(std::string_view name) {

@@ -28,6 +28,8 @@ bool is_known_stable(std::string_view name);
 bool hangs_on_settings_alone(std::string_view name);
 bool hangs_on_catalog(std::string_view name);
 bool hangs_on_user(std::string_view name);
+// Two statements of one transaction may rely on the same answer, or on one that no other link gives.
+bool hangs_on_transaction(std::string_view name);
 
 // What calling a function of this name, in whatever schema, leaves in the session: AdvisoryLock,
 // SequenceState, TempObject, SessionFunction, SetOther (set_config, unless its arguments say better), or 0.

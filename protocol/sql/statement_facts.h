@@ -154,6 +154,16 @@ struct FunctionCall {
   auto operator<=>(const FunctionCall&) const = default;  // NOLINT(modernize-use-nullptr)
 };
 
+// What BEGIN or START TRANSACTION says of its transaction; what it leaves out is the session's default.
+struct BlockMode {
+  enum class Access : uint8_t { Default, ReadOnly, ReadWrite };
+  enum class Isolation : uint8_t { Default, ReadCommitted, Stricter };  // READ UNCOMMITTED is READ COMMITTED
+  Access access = Access::Default;
+  Isolation isolation = Isolation::Default;
+  bool by_start = false;  // START TRANSACTION: its command tag says so
+  bool operator==(const BlockMode&) const = default;
+};
+
 struct StatementFacts {
   StatementKind kind = StatementKind::Unknown;
   Effects effects = Effect::Unknown;
@@ -166,7 +176,7 @@ struct StatementFacts {
   // The facts hang on a literal (a set_config name, a SET value, a DO body), so that another text of the same
   // fingerprint may have others. FactsCache never shares these by shape.
   bool literal_dependent = false;
-  bool begin_read_only = false;  // Begin: ... READ ONLY. Multi: never
+  BlockMode block;               // Begin: what it asks for
   bool set_to_default = false;   // Set: RESET x, SET x TO DEFAULT, SET TIME ZONE LOCAL, SET ROLE NONE.
                                  // Multi: one of its statements is
   bool chain = false;            // Commit, Rollback: ... AND CHAIN
@@ -219,6 +229,9 @@ struct StatementFacts {
   bool stable_functions = false;
   // Of stable_functions: all of it hangs on the session's settings alone (to_char, date_trunc, json_agg).
   bool stable_by_settings = false;
+  // Of stable_functions: something of it is the same throughout a transaction, or tells of it: now(),
+  // CURRENT_DATE, 'today', current_setting(), pg_backend_pid().
+  bool hangs_on_transaction = false;
   bool user_dependent = false;      // on who asks or on search_path: CURRENT_USER, has_table_privilege, ...
   bool volatile_functions = false;  // a VOLATILE built-in: random, nextval, clock_timestamp, pg_sleep
   bool table_sample = false;        // TABLESAMPLE

@@ -90,6 +90,7 @@ StatementFacts parse_statement(std::string_view text, const Shape& shape, bool s
   if (shape.names_a_moment) {
     facts.stable_functions = true;
     facts.stable_by_settings = false;
+    facts.hangs_on_transaction = true;
   }
   return facts;
 }

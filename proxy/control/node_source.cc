@@ -27,16 +27,21 @@ constexpr const char* kQuestion =
 constexpr const char* kPathsQuestion =
     "SELECT 's', s.name::pg_catalog.text, s.setting, s.source FROM pg_catalog.pg_settings s"
     " WHERE s.name OPERATOR(pg_catalog.=)"
-    " ANY (ARRAY['search_path', 'wal_block_size', 'wal_segment_size']::pg_catalog.text[])"
+    " ANY (ARRAY['search_path', 'default_transaction_isolation', 'wal_block_size', 'wal_segment_size']"
+    "::pg_catalog.text[])"
     " UNION ALL SELECT CASE WHEN d.setdatabase OPERATOR(pg_catalog.=) '0'::pg_catalog.oid"
     " THEN 'r' ELSE 'd' END, coalesce(r.rolname::pg_catalog.text, ''), c, ''"
     " FROM pg_catalog.pg_db_role_setting d"
     " LEFT JOIN pg_catalog.pg_roles r ON r.oid OPERATOR(pg_catalog.=) d.setrole"
     " CROSS JOIN LATERAL pg_catalog.unnest(d.setconfig) AS c"
-    " WHERE pg_catalog.starts_with(c, 'search_path=') AND (d.setdatabase OPERATOR(pg_catalog.=)"
+    " WHERE (pg_catalog.starts_with(c, 'search_path=')"
+    " OR pg_catalog.starts_with(c, 'default_transaction_isolation=')) AND (d.setdatabase "
+    "OPERATOR(pg_catalog.=)"
     " '0'::pg_catalog.oid OR d.setdatabase OPERATOR(pg_catalog.=) (SELECT b.oid FROM pg_catalog.pg_database b"
     " WHERE b.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()))";
 constexpr std::string_view kPathSetting = "search_path=";
+constexpr std::string_view kIsolation = "default_transaction_isolation";
+constexpr std::string_view kReadCommitted = "read committed";
 
 template <typename Number>
 Number number_of(std::string_view text, int base = 10) {
@@ -129,6 +134,7 @@ void NodeSource::query_paths() {
                       }
                       DefaultPaths paths;
                       WalLayout layout;
+                      bool somebody_differs = false;
                       for (const PqRow& row : result->rows) {
                         if (row.size() != 4 || !row[0] || !row[1] || !row[2] || !row[3]) {
                           continue;
@@ -139,9 +145,16 @@ void NodeSource::query_paths() {
                             layout.page_bytes = number_of<uint64_t>(*row[2]);
                           } else if (name == "wal_segment_size") {
                             layout.segment_bytes = number_of<uint64_t>(*row[2]);
+                          } else if (name == kIsolation) {
+                            paths.begins_read_committed = *row[2] == kReadCommitted && is_of_server(*row[3]);
                           } else if (is_of_server(*row[3]) && !paths.of_server) {
                             paths.of_server = *row[2];
                           }
+                          continue;
+                        }
+                        if (row[2]->starts_with(kIsolation)) {
+                          somebody_differs =
+                              somebody_differs || row[2]->substr(kIsolation.size() + 1) != kReadCommitted;
                           continue;
                         }
                         const std::string path = row[2]->substr(kPathSetting.size());
@@ -154,6 +167,7 @@ void NodeSource::query_paths() {
                           paths.of_server = path;  // ALTER ROLE ALL
                         }
                       }
+                      paths.begins_read_committed = paths.begins_read_committed && !somebody_differs;
                       board_->set_wal_layout(layout);
                       paths_ = std::move(paths);
                       done();

@@ -15,11 +15,12 @@ constexpr size_t kMostWatched = 64;
 // So long after a read was kept from a replica, it is worth asking often.
 constexpr std::chrono::seconds kHeldLately{1};
 
-bool names_search_path(const std::string& text) {
+// `word` in lower case.
+bool mentions(const std::string& text, std::string_view word) {
   std::string lower = text;
   std::transform(lower.begin(), lower.end(), lower.begin(),
                  [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
-  return lower.find("search_path") != std::string::npos;
+  return lower.find(word) != std::string::npos;
 }
 
 }  // namespace
@@ -275,15 +276,21 @@ void NodeWatch::note_paths(Watched& watched, const DefaultPaths& found) {
   const conf::Database* entry = config_->database(watched.database->name);
   const auto options = entry != nullptr ? parse_startup_options(watched.set->primary().address.options)
                                         : std::optional<StartupSettings>();
-  const bool unclear = entry == nullptr || names_search_path(entry->connect_query) ||
-                       (!options && names_search_path(watched.set->primary().address.options));
+  const std::string& link_options = watched.set->primary().address.options;
+  const bool unclear = entry == nullptr || mentions(entry->connect_query, "search_path") ||
+                       (!options && mentions(link_options, "search_path"));
   const std::string* given = options ? find_startup(*options, "search_path") : nullptr;
+  const bool begins_read_committed = entry != nullptr && found.begins_read_committed &&
+                                     !mentions(entry->connect_query, "isolation") &&
+                                     !mentions(link_options, "isolation");
   if (given != nullptr) {
     paths = {.of_server = *given};
   }
   if (unclear) {
     paths = {};
   }
+  watched.database->scope.begins_read_committed.store(begins_read_committed);
+  paths.begins_read_committed = begins_read_committed;
   if (!watched.has_paths || !(paths == watched.paths)) {
     watched.has_paths = true;
     watched.paths = paths;

@@ -19,6 +19,9 @@ struct DefaultPaths {
   std::optional<std::string> of_database;
   std::map<std::string, std::string> of_role;              // in all databases
   std::map<std::string, std::string> of_role_in_database;  // in this one
+  // Of something else, asked in the same breath: default_transaction_isolation is READ COMMITTED for
+  // everybody.
+  bool begins_read_committed = false;
 
   // Nothing: not known.
   std::optional<std::string> of(const std::string& role) const {

@@ -232,7 +232,15 @@ bool ClientSession::on_answer(Relaying& relaying, const Frame& frame, std::strin
         restore_login_settings(std::exchange(restores_, uint16_t{0}), relaying.to_client);
       }
     }
-    deliver(visible);
+    if (visible && block_.is_open) {
+      relaying.swallow(front.size());
+      if (relaying.recorder != nullptr) {
+        relaying.recorder->feed(front);
+      }
+      append_ready_for_query(relaying.to_client.own(), status_after_lone_read());
+    } else {
+      deliver(visible);
+    }
     on_ready(relaying, *status);
     return true;
   }
@@ -490,9 +498,11 @@ bool ClientSession::on_error(Relaying& relaying, const Frame& frame, std::string
     }
     owed.failed = true;
     owed.began = true;
+    block_.failed = true;
     relaying.pass(front.size());
     return true;
   }
+  block_.failed = true;
   // Also when it answers a Parse of ours: it was made for what the client asked.
   relaying.pass(front.size());
   relaying.send_run();

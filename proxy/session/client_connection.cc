@@ -206,13 +206,14 @@ void ClientConnection::relay(std::string_view view) {
   size_t taken = 0;
   ClientStep step;
   while (!is_waiting() && !is_behind()) {
-    const bool limited = routed_ != nullptr && link_ != nullptr;
+    const bool limited = serves_lone_read();
     if (limited && read_left_ == 0) {
-      break;  // a replica gets its lone read and no more
+      break;  // the link gets its lone read and no more
     }
     const std::string_view rest = view.substr(taken, limited ? read_left_ : view.npos);
     step = session_->on_client_bytes(rest, to_server, to_client);
     taken += step.taken;
+    note_block();
     if (limited) {
       read_left_ -= step.taken;
     }
@@ -256,7 +257,7 @@ void ClientConnection::relay(std::string_view view) {
     return;
   }
   keep_rest(view.substr(taken));
-  const bool waits = is_waiting() || routed_ != nullptr;
+  const bool waits = is_waiting() || routed_ != nullptr || serves_lone_read();
   if (input_ && (is_behind() || (waits && input_->size() > kMaxWaitingInput))) {
     transport_.pause();
   }
@@ -273,6 +274,21 @@ void ClientConnection::release_if_free() {
   }
 }
 
+// What was answered without a server.
+void ClientConnection::note_block() {
+  const BlockCounts counted = session_->take_block_counts();
+  if (counted.commands == 0) {
+    return;
+  }
+  PoolStats& stats = pool_->stats();
+  count(stats.queries, counted.commands);
+  count(stats.transactions, counted.transactions);
+  answered_at_ = worker_->now();
+  if (counted.began) {
+    transaction_at_ = worker_->precise_now();
+  }
+}
+
 void ClientConnection::note_request() {
   if (query_at_ == TimePoint()) {
     query_at_ = worker_->precise_now();
@@ -286,8 +302,14 @@ void ClientConnection::use_link(ServerLink& link) {
   link_ = &link;
   link.hold(this);
   move(ConnectionEvent::LinkGranted);
-  session_->take_link(link.state(), worker_->to_server(), routed_ != nullptr);
-  transaction_at_ = worker_->precise_now();
+  const bool in_block = session_->has_deferred_block();
+  session_->take_link(link.state(), worker_->to_server(),
+                      routed_ != nullptr ? LinkUse::LoneRead
+                      : again_           ? LinkUse::Replay
+                                         : LinkUse::Anything);
+  if (!in_block) {
+    transaction_at_ = worker_->precise_now();
+  }
   count(pool_->stats().server_assignments);
 }
 
@@ -373,7 +395,7 @@ void ClientConnection::note_answers(const ServerStep& step) {
   }
   query_at_ = link_->state().owed.empty() ? TimePoint() : now;
   answered_at_ = worker_->now();
-  if (step.ended_transaction) {
+  if (step.ended_transaction && !session_->has_deferred_block()) {
     count(stats.transactions);
     count(stats.transaction_us, since(transaction_at_));
     transaction_at_ = now;
@@ -460,6 +482,11 @@ void ClientConnection::fail_waiting(const Error& why) {
   }
 }
 
+// The link is a replica's, or the primary's in its stead, and stands outside the client's transaction block.
+bool ClientConnection::serves_lone_read() const {
+  return link_ != nullptr && session_ != nullptr && (routed_ != nullptr || session_->has_deferred_block());
+}
+
 // Without a link, what it asks is answered here: a client that takes no answers holds back its own, not our
 // memory.
 bool ClientConnection::is_behind() const {
@@ -479,6 +506,9 @@ bool ClientConnection::is_resting() const {
   if (replication_) {
     // A stream has no end of its own: its client takes it up again elsewhere.
     return startup_ != nullptr || (!replication_->runs_command() && replication_->may_speak());
+  }
+  if (session_ && session_->in_block_without_link()) {
+    return false;
   }
   return !is_waiting() && again_ == nullptr && (link_ == nullptr || (session_ && link_->state().at_rest()));
 }
@@ -642,6 +672,14 @@ void ClientConnection::check_timeouts(TimePoint now) {
     return;
   }
   if (!session_) {
+    return;
+  }
+  if (link_ == nullptr && session_->has_deferred_block()) {
+    if (passed(std::max(request_at_, answered_at_), settings.idle_transaction_timeout)) {
+      close(CloseReason::IdleTransactionTimeout);
+    } else if (passed(transaction_at_, settings.transaction_timeout)) {
+      close(CloseReason::TransactionTimeout);
+    }
     return;
   }
   if (link_ == nullptr || (link_->state().at_rest() && session_->pinned())) {

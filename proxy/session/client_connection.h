@@ -151,6 +151,7 @@ class ClientConnection final : private Transport::Handler {
   void on_bytes(std::string_view bytes);
   void relay(std::string_view view);
   bool is_behind() const;
+  bool serves_lone_read() const;
   void keep_rest(std::string_view rest);
   void use_link(ServerLink& link);
   void wait_for_link();
@@ -188,6 +189,7 @@ class ClientConnection final : private Transport::Handler {
   void ask_server();
   void release_if_free();
   void note_request();
+  void note_block();
 
   Worker* worker_;
   Transport transport_;

@@ -16,12 +16,16 @@ constexpr std::chrono::seconds kMostHeldBack{5};
 // The end of a lone batch: ReadyForQuery, outside a transaction.
 constexpr std::string_view kReadyIdle("Z\0\0\0\5I", 6);
 
-// Pools at which links are to be had, as far as this worker knows.
+// Pools at which links are to be had, as far as this worker knows. `only`: of this server; nullptr: of any.
 class PoolFilter final : public NodeFilter {
  public:
-  PoolFilter(Worker& worker, Pool& home) : worker_(worker), home_(home) {}
+  PoolFilter(Worker& worker, Pool& home, const NodeRuntime* only)
+      : worker_(worker), home_(home), only_(only) {}
 
   bool may_use(size_t node) override {
+    if (only_ != nullptr && home_.settings().nodes->nodes[node].get() != only_) {
+      return false;
+    }
     Pool& pool = worker_.replica_pool(home_, node);
     return !pool.is_down() &&
            pool.shared().retry_at.load(std::memory_order_relaxed) <= worker_.now().time_since_epoch().count();
@@ -30,6 +34,7 @@ class PoolFilter final : public NodeFilter {
  private:
   Worker& worker_;
   Pool& home_;
+  const NodeRuntime* only_;
 };
 
 }  // namespace
@@ -60,7 +65,7 @@ Route ClientConnection::choose() {
   DatabaseScope& scope = session_->scope();
   const cache::ReadNeeds needs =
       read_needs(set.freshness, session_->reading(), scope.tables.all(), session_->freshness()->last_write());
-  PoolFilter filter(*worker_, *pool_);
+  PoolFilter filter(*worker_, *pool_, session_->deferred_block().server.get());
   const Route route = choose_node(set, needs, filter);
   if (route.reason == RouteReason::FloorNotReached || route.reason == RouteReason::Fenced) {
     scope.held_at.store(worker_->now().time_since_epoch().count(), std::memory_order_relaxed);
@@ -74,6 +79,9 @@ Pool& ClientConnection::enter_route(size_t node, size_t bytes) {
   routed_->reads.fetch_add(1, std::memory_order_relaxed);
   routed_pool_ = &worker_->replica_pool(*pool_, node);
   read_left_ = bytes;
+  if (session_->has_deferred_block()) {
+    session_->deferred_block().server = routed_;
+  }
   return *routed_pool_;
 }
 

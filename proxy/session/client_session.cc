@@ -39,10 +39,23 @@ bool known_type(char type) {
   }
 }
 
-// False for nearly every text, without a look at its facts: its first token is another word.
-bool may_discard(std::string_view text) {
-  const char first = text.empty() ? '\0' : sql::to_lower(text.front());
-  return first < 'a' || first > 'z' || first == 'd';
+// False for nearly every text, without a look at its facts: its first token is another word than those of the
+// statements that may need no server (BEGIN, START, COMMIT, END, ROLLBACK, ABORT, DISCARD, SET, SHOW).
+bool may_need_no_server(std::string_view text) {
+  const auto at = [&](size_t i) { return i < text.size() ? sql::to_lower(text[i]) : '\0'; };
+  switch (at(0)) {
+    case 'b':
+    case 'c':
+    case 'e':
+    case 'r':
+    case 'a':
+    case 'd':
+      return true;
+    case 's':
+      return at(1) != 'e' || at(2) != 'l';
+    default:
+      return at(0) < 'a' || at(0) > 'z';
+  }
 }
 
 }  // namespace
@@ -63,16 +76,22 @@ const sql::FactsPtr& ClientSession::facts_of(std::string_view text) const {
   return context_->facts->look_up(text, conforming_strings());
 }
 
-void ClientSession::take_link(LinkState& link, Outbox& to_server, bool for_lone_read) {
+void ClientSession::take_link(LinkState& link, Outbox& to_server, LinkUse use) {
   invariant(link_ == nullptr && link.at_rest(), "a session without a link gets one at rest");
   link_ = &link;
-  for_lone_read_ = for_lone_read;
+  for_lone_read_ = use == LinkUse::LoneRead;
   portal_then_ = {};
   restores_ = 0;
   batch_runs_ = flushed_ = false;
   if (link.settings != settings_) {
     send_settings(to_server);
     link.replay.begin();  // what is ours in front of a batch does not keep it from being lone
+  }
+  if (block_.is_open && use == LinkUse::Anything) {
+    send_begin(to_server);
+    link.replay.drop();
+  } else if (block_.is_open && use == LinkUse::Replay) {
+    block_.reads_alone = false;  // the primary has answered: what is newer there is not unseen again
   }
 }
 
@@ -270,12 +289,12 @@ ClientSession::Outcome ClientSession::on_query(const Message& message, Outbox& t
   if (!text) {
     return Outcome::Violation;
   }
-  if (link_ == nullptr && !may_discard(*text)) {
+  if (link_ == nullptr && !may_need_no_server(*text)) {
     return Outcome::NeedLink;
   }
   const auto& facts = facts_of(*text);
   if (link_ == nullptr) {
-    if (!facts->multi && facts->has(sql::Effect::DiscardAll)) {
+    if (!facts->multi && facts->has(sql::Effect::DiscardAll) && !block_.is_open) {
       // Nothing of this session is on any server.
       if (names_) {
         names_.reset();
@@ -285,7 +304,8 @@ ClientSession::Outcome ClientSession::on_query(const Message& message, Outbox& t
       append_ready_for_query(to_client.own(), TransactionStatus::Idle);
       return Outcome::Taken;
     }
-    return answer_floor(*facts, to_client) ? Outcome::Taken : Outcome::NeedLink;
+    const bool answered = answer_block(*text, *facts, to_client) || answer_floor(*facts, to_client);
+    return answered ? Outcome::Taken : Outcome::NeedLink;
   }
   if (link_->copy_in) {
     // The server refuses it without an answer of its own; the COPY's answer says so.

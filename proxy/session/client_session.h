@@ -5,13 +5,17 @@
 //    client bytes ──▶ on_client_bytes ──▶ to_server ──▶ link          (client_session.cc, extended_query.cc)
 //    client ◀── to_client ◀── on_server_bytes ◀── link bytes          (answer_relay.cc)
 //
+// A transaction block that the client has begun is begun on a server when that is needed (deferred_block.h).
+//
 // It decides when a link is needed and when it may go back, keeps the client's prepared statements and
 // settings (virtual_statements.h, session_settings.h), and pins itself to its link when a statement leaves
 // something on the server that cannot be carried to another. It leaves waiting, pools and timeouts to
 // ClientConnection.
 //
 // Invariants:
-//   1. Without a link the session owes the client nothing and the server owes the session nothing.
+//   1. Without a link the session owes the client nothing and the server owes the session nothing. With a
+//   link and an open DeferredBlock, the link serves one lone read of that block, and nothing else is sent
+//   there.
 //   2. A link is let go only at rest (LinkState::at_rest) and unpinned, so the next holder finds it waiting.
 //   3. Every request sent is in LinkState::owed before its bytes are in the outbox.
 //   4. Messages that are only forwarded are never held: a body that is not all there yet is passed on in
@@ -45,6 +49,7 @@
 #include "proxy/session/cached_read.h"
 #include "proxy/session/close_reason.h"
 #include "proxy/session/database_scope.h"
+#include "proxy/session/deferred_block.h"
 #include "proxy/session/virtual_statements.h"
 
 namespace sportello::proxy {
@@ -82,6 +87,13 @@ struct ServerStep {
   bool broken = false;  // the server did what the protocol does not allow, or said goodbye: close the link
   Error error = {};     // why, when broken
   std::unique_ptr<Replay> again = {};  // the replica's answer was kept from the client: ask the primary
+};
+
+// What a link is taken for.
+enum class LinkUse : uint8_t {
+  Anything,
+  LoneRead,  // it is a replica's: the session is given what lone_read() found, and no more
+  Replay,    // run_again() follows: it ends what was begun, and begins no block
 };
 
 // What the client wants next, if that is one whole batch that only reads (lone_read.cc).
@@ -130,8 +142,7 @@ class ClientSession {
   ServerStep on_server_bytes(std::string_view in, Outbox& to_server, Outbox& to_client);
 
   // The session gets a link at rest; what has to be set there first is sent.
-  // `for_lone_read`: the link is a replica's; the session is given what lone_read() found, and no more.
-  void take_link(LinkState& link, Outbox& to_server, bool for_lone_read = false);
+  void take_link(LinkState& link, Outbox& to_server, LinkUse use = LinkUse::Anything);
   // Gives it back; only when ServerStep said free, or when the link died.
   void leave_link();
   // The link died: `why` is what is known of it.
@@ -143,6 +154,15 @@ class ClientSession {
   size_t refuse(std::string_view in, const Error& why, Outbox& to_client);
   // Gives a batch up that could not be run again.
   void fail_replay(const Replay& replay, const Error& why, Outbox& to_client);
+
+  // ---- transaction blocks without a link (deferred_block.cc) ----
+  // BEGIN is answered here from now on (pool_mode = transaction).
+  void defer_begin() { defers_begin_ = true; }
+  bool has_deferred_block() const { return block_.is_open; }
+  DeferredBlock& deferred_block() { return block_; }
+  BlockCounts take_block_counts() { return std::exchange(block_.counts, {}); }
+  // The client is in a transaction block, or takes itself to be in one that was lost.
+  bool in_block_without_link() const { return block_.is_open || failed_block_; }
 
   // ---- where there are replicas ----
   // From now on it is known what the session writes, and what it must find in what it reads.
@@ -212,6 +232,14 @@ class ClientSession {
   Outcome on_sync(const Message& message, Outbox& to_server, Outbox& to_client);
   Outcome on_copy(const Message& message, Outbox& to_server);
   Outcome on_function_call(const Message& message, Outbox& to_server);
+  // deferred_block.cc
+  bool answer_block(std::string_view text, const sql::StatementFacts& facts, Outbox& to_client);
+  void open_block(std::string_view text, const sql::StatementFacts& facts);
+  TransactionStatus status_without_link() const;
+  void send_begin(Outbox& to_server);
+  TransactionStatus status_after_lone_read();
+  void fail_deferred_block();
+  static bool is_asked_of_replicas(const sql::StatementFacts& facts);
   // link_loss.cc
   Outcome on_message_without_server(const Message& message, Outbox& to_client);
   Outcome fail_message(const Message& message, bool to_sync, Outbox& to_client);
@@ -326,8 +354,10 @@ class ClientSession {
   bool link_differs_ = false;       // from settings_: set right before the next statement
   uint16_t restores_ = 0;           // settings that go back to login's at the next ReadyForQuery
   std::shared_ptr<const sql::StatementFacts>
-      followed_;                       // a SET that succeeded; its transaction has not ended
-  Consequences portal_then_;           // of what was bound since the last Sync
+      followed_;              // a SET that succeeded; its transaction has not ended
+  Consequences portal_then_;  // of what was bound since the last Sync
+  DeferredBlock block_;
+  bool defers_begin_ = false;
   bool ends_failed_block_ = false;     // the statement bound in a failed block is ROLLBACK or COMMIT
   bool failed_block_ = false;          // the link died inside a transaction: 25P02 until the client ends it
   std::unique_ptr<Error> failed_why_;  // told once, by the first statement after that

@@ -128,6 +128,9 @@ void ClientConnection::become_session() {
   if (pool_->settings().mode == conf::PoolMode::Session) {
     session_->keep_link_forever();
   }
+  if (pool_->settings().mode == conf::PoolMode::Transaction) {
+    session_->defer_begin();
+  }
   worker_->retire(std::move(startup_));
   move(ConnectionEvent::SessionBegun);
   transport_.write(welcome);

@@ -21,6 +21,10 @@ struct DatabaseScope {
   cache::CatalogSlot catalog;  // good for ddl_epoch
   DefaultPathsSlot paths;      // from the same server as the catalog
 
+  // A BEGIN that names no isolation level means READ COMMITTED, whoever says it
+  // (default_transaction_isolation of server, database and roles).
+  std::atomic<bool> begins_read_committed{false};
+
   // Somebody asks for what follows: it has replicas. Otherwise nothing of it is kept.
   std::atomic<bool> tracks_writes{false};
   cache::TableStates tables;

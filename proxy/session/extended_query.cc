@@ -405,7 +405,7 @@ ClientSession::Outcome ClientSession::on_sync(const Message& message, Outbox& to
     return Outcome::Violation;
   }
   if (link_ == nullptr) {
-    append_ready_for_query(to_client.own(), TransactionStatus::Idle);
+    append_ready_for_query(to_client.own(), status_without_link());
     return Outcome::Taken;
   }
   if (link_->copy_in) {

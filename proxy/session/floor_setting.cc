@@ -69,7 +69,7 @@ bool ClientSession::answer_floor(const sql::StatementFacts& facts, Outbox& to_cl
     }
     append_command_complete(out, "SET");
   }
-  append_ready_for_query(out, TransactionStatus::Idle);
+  append_ready_for_query(out, status_without_link());
   return true;
 }
 

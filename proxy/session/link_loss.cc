@@ -71,7 +71,8 @@ void ClientSession::tell_lost(const Error& why, Outbox& to_client) {
   if (changes > 0) {
     names().undo(changes);
   }
-  const bool in_block = link.status != TransactionStatus::Idle && !in_doubt;
+  const bool in_block = (link.status != TransactionStatus::Idle || block_.is_open) && !in_doubt;
+  block_.end();
   Error error{in_doubt ? sqlstate::kTransactionResolutionUnknown : sqlstate::kConnectionFailure,
               in_doubt ? "server connection lost: the outcome of the transaction is unknown"
                        : "server connection lost",
@@ -121,8 +122,9 @@ void ClientSession::fail_replay(const Replay& replay, const Error& why, Outbox& 
   if (changes > 0) {
     names().undo(changes);
   }
+  fail_deferred_block();
   append_error_response(to_client.own(), Severity::Error, why);
-  append_ready_for_query(to_client.own(), TransactionStatus::Idle);
+  append_ready_for_query(to_client.own(), status_without_link());
 }
 
 size_t ClientSession::refuse(std::string_view in, const Error& why, Outbox& to_client) {
@@ -130,12 +132,13 @@ size_t ClientSession::refuse(std::string_view in, const Error& why, Outbox& to_c
   if (peek_frame(in, frame) != FrameStatus::Header) {
     return 0;
   }
+  fail_deferred_block();
   append_error_response(to_client.own(), Severity::Error, why);
   if (frame.type != frontend::kQuery && frame.type != frontend::kFunctionCall) {
     skips_to_sync_ = true;
     return 0;
   }
-  append_ready_for_query(to_client.own(), TransactionStatus::Idle);
+  append_ready_for_query(to_client.own(), status_without_link());
   const Message message{frame, in.substr(0, frame.total_bytes())};
   discard(message);
   return message.front.size();
@@ -149,8 +152,7 @@ ClientSession::Outcome ClientSession::fail_message(const Message& message, bool 
   if (to_sync) {
     skips_to_sync_ = true;
   } else {
-    append_ready_for_query(to_client.own(),
-                           failed_block_ ? TransactionStatus::Failed : TransactionStatus::Idle);
+    append_ready_for_query(to_client.own(), status_without_link());
   }
   discard(message);
   return Outcome::Taken;
@@ -167,7 +169,7 @@ ClientSession::Outcome ClientSession::on_message_without_server(const Message& m
       return Outcome::NeedMore;
     }
     skips_to_sync_ = false;
-    append_ready_for_query(out, failed_block_ ? TransactionStatus::Failed : TransactionStatus::Idle);
+    append_ready_for_query(out, status_without_link());
     return Outcome::Taken;
   }
   if (skips_to_sync_) {

@@ -29,6 +29,9 @@ LoneRead not_lone(RouteReason reason) { return {.bytes = 0, .reason = reason}; }
 
 // One statement of the batch: what keeps it from a replica; what it reads is added to `read`.
 RouteReason ClientSession::read_route(const sql::FactsPtr& facts, LoneRead& read) {
+  if (block_.is_open && is_asked_of_replicas(*facts)) {
+    return RouteReason::Replica;
+  }
   const RouteReason by_text = text_route(*facts);
   if (by_text != RouteReason::Replica) {
     return by_text;
@@ -40,6 +43,9 @@ RouteReason ClientSession::read_route(const sql::FactsPtr& facts, LoneRead& read
   if (meaning == nullptr) {
     return RouteReason::NamesUnknown;
   }
+  if (meaning->route == RouteReason::Replica && block_.is_open && meaning->facts.hangs_on_transaction) {
+    return RouteReason::NotALoneRead;
+  }
   if (meaning->route == RouteReason::Replica) {
     reading_.insert(reading_.end(), meaning->reads.begin(), meaning->reads.end());
     read.fingerprint = facts->fingerprint;
@@ -50,7 +56,8 @@ RouteReason ClientSession::read_route(const sql::FactsPtr& facts, LoneRead& read
 LoneRead ClientSession::lone_read(std::string_view in) {
   reading_.clear();
   Frame frame{};
-  if (!may_look_ahead() || peek_frame(in, frame) != FrameStatus::Header || frame.total_bytes() > in.size()) {
+  if (!may_look_ahead() || (block_.is_open && !block_.reads_alone) ||
+      peek_frame(in, frame) != FrameStatus::Header || frame.total_bytes() > in.size()) {
     return not_lone(RouteReason::NotALoneRead);
   }
   if (frame.total_bytes() > std::min(kMostBytes, context_->inspect_max)) {

@@ -126,7 +126,7 @@ def test_numbers_are_true(proxy, primary, workers):
     process = proxy(default_pool_size=1, reserve_pool_size=0, workers=workers)
     with process.wire() as holder, process.wire() as waiter, process.wire() as idle:
         idle.query("SELECT 1")
-        holder.query("BEGIN")
+        holder.hold_link()
         waiter.send(wire.query("SELECT 1"))
         wait_until(lambda: process.pool()["cl_waiting"] == 1, "one waits")
         pool = process.pool()
@@ -164,7 +164,7 @@ def test_pause_waits_for_transactions_and_holds_new_ones(proxy, primary, workers
     process = proxy(workers=workers)
     with process.wire() as client, process.raw() as console:
         console.login("postgres", "pgbouncer")
-        client.query("BEGIN")
+        client.hold_link()
         console.send(wire.query("PAUSE"))
         assert console.hears_nothing(0.3)
         client.query("COMMIT")
@@ -191,7 +191,7 @@ def test_pause_of_one_database_leaves_others(proxy, primary):
 def test_kill_drops_clients_and_links_at_once(proxy, primary):
     process = proxy()
     with process.wire() as client, process.admin() as console:
-        client.query("BEGIN")
+        client.hold_link()
         console.execute("KILL app")
         client.read_until_closed()
         wait_until(lambda: primary.link_pids() == [], "the links are closed")

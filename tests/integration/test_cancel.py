@@ -32,7 +32,7 @@ def test_a_running_query_is_cancelled(proxy, primary, workers):
 def test_a_cancel_in_a_transaction_fails_that_transaction(proxy, primary, workers):
     process = proxy(default_pool_size=1, workers=workers)
     with process.wire() as client:
-        client.query("BEGIN")
+        client.hold_link()
         client.send(wire.query("SELECT pg_sleep(30) /* two */"))
         wait_running(primary, "two")
         cancel(process, client)
@@ -67,7 +67,7 @@ def test_a_cancel_of_an_idle_client_hurts_nobody(proxy, primary, workers):  # S3
 def test_a_cancel_of_a_waiting_client_takes_it_out_of_the_queue(proxy, primary, workers):  # S34
     process = proxy(default_pool_size=1, reserve_pool_size=0, workers=workers)
     with process.wire() as holder, process.wire() as waiter:
-        holder.query("BEGIN")
+        holder.hold_link()
         waiter.send(wire.query("SELECT 1"))
         wait_until(lambda: process.pool()["cl_waiting"] == 1, "one waits")
         cancel(process, waiter)

@@ -106,7 +106,7 @@ def test_min_pool_size_keeps_links_ready(primary, proxy):
 def test_the_reserve_pool_opens_after_its_timeout(proxy):
     process = proxy(default_pool_size=1, reserve_pool_size=1, reserve_pool_timeout="1s")
     with process.wire() as holder, process.wire() as second:
-        holder.query("BEGIN")
+        holder.hold_link()
         watch = Stopwatch()
         assert rows(second.query("SELECT 1")) == ["1"]
         assert 0.5 <= watch.seconds < 5
@@ -116,7 +116,7 @@ def test_settings_of_databases_and_users_win(primary, proxy):
     databases = {"app": {"primary": primary.dsn(), "pool_size": 1}, "wide": {"primary": primary.dsn(), "pool_mode": "session"}}
     process = proxy(databases=databases, default_pool_size=9, reserve_pool_size=0, user_settings={"bob": {"pool_mode": "session"}})
     with process.wire() as first, process.wire() as second:
-        first.query("BEGIN")
+        first.hold_link()
         second.send(wire.query("SELECT 1"))
         assert second.hears_nothing(0.2)
         first.query("COMMIT")
@@ -135,7 +135,7 @@ def test_settings_of_databases_and_users_win(primary, proxy):
 def test_in_transaction_mode_a_link_serves_one_transaction_at_a_time(proxy, workers):
     process = proxy(default_pool_size=1, reserve_pool_size=0, workers=workers)
     with process.wire() as first, process.wire() as second:
-        first.query("BEGIN")
+        first.hold_link()
         second.send(wire.query("SELECT 2"))
         assert second.hears_nothing(0.2)
         first.query("COMMIT")
@@ -146,7 +146,7 @@ def test_in_transaction_mode_a_link_serves_one_transaction_at_a_time(proxy, work
 def test_a_failed_transaction_keeps_its_link_until_rollback(proxy, workers):
     process = proxy(default_pool_size=1, reserve_pool_size=0, workers=workers)
     with process.wire() as first, process.wire() as second:
-        first.query("BEGIN")
+        first.hold_link()
         assert first.query("SELECT nothing")[-1] == "ReadyForQuery E"
         second.send(wire.query("SELECT 2"))
         assert second.hears_nothing(0.2)
@@ -182,7 +182,7 @@ def test_in_statement_mode_transactions_are_refused(proxy):
     process = proxy(pool_mode="statement", default_pool_size=1)
     with process.wire() as client:
         assert rows(client.query("SELECT 1")) == ["1"]
-        client.send(wire.query("BEGIN"))
+        client.send(wire.query("BEGIN; SELECT 1"))
         assert errors(ends_with_error_or_close(client))
     with process.wire() as client:
         assert rows(client.query("SELECT 1")) == ["1"]
@@ -194,7 +194,7 @@ def test_waiting_clients_are_served_first_come_first_served(proxy, primary, tabl
     process = proxy(default_pool_size=1, reserve_pool_size=0, workers=workers)
     primary.run(f"CREATE SEQUENCE {table}_order", f"GRANT ALL ON {table}_order TO PUBLIC")
     holder = process.wire()
-    holder.query("BEGIN")
+    holder.hold_link()
     clients = [process.wire() for _ in range(8)]
     for number, client in enumerate(clients):
         client.send(wire.query(f"INSERT INTO {table} SELECT nextval('{table}_order'), '{number}'"))
@@ -212,7 +212,7 @@ def test_waiting_clients_are_served_first_come_first_served(proxy, primary, tabl
 def test_query_wait_timeout_is_an_error_and_not_a_hang(proxy, workers):
     process = proxy(default_pool_size=1, reserve_pool_size=0, query_wait_timeout="1s", workers=workers)
     with process.wire() as holder, process.wire() as second:
-        holder.query("BEGIN")
+        holder.hold_link()
         watch = Stopwatch()
         second.send(wire.query("SELECT 1"))
         assert errors(ends_with_error_or_close(second))
@@ -226,7 +226,7 @@ def test_query_wait_timeout_is_an_error_and_not_a_hang(proxy, workers):
 def test_a_waiting_client_that_leaves_is_forgotten(proxy, workers):
     process = proxy(default_pool_size=1, reserve_pool_size=0, workers=workers)
     with process.wire() as holder:
-        holder.query("BEGIN")
+        holder.hold_link()
         leaver = process.wire()
         leaver.send(wire.query("SELECT 1"))
         wait_until(lambda: waiting(process) == 1, "the client waits")
@@ -327,7 +327,7 @@ def test_server_lifetime_replaces_links_between_transactions(primary, proxy):
     with process.wire() as client:
         first = client.value("SELECT pg_backend_pid()")
         wait_until(lambda: client.value("SELECT pg_backend_pid()") != first, "the link is replaced")
-        client.query("BEGIN")
+        client.hold_link()
         inside = client.value("SELECT pg_backend_pid()")
         watch = Stopwatch()
         stays_true(lambda: client.value("SELECT pg_backend_pid()") == inside, "a transaction keeps its link", 1.5)
@@ -404,7 +404,7 @@ def test_clients_of_other_pools_do_not_wait_for_a_full_one(primary, proxy, worke
     databases = {"app": {"primary": primary.dsn(), "pool_size": 1}, "other": {"primary": primary.dsn()}}
     process = proxy(databases=databases, reserve_pool_size=0, workers=workers)
     with process.wire() as holder, process.wire() as waiter, process.wire(database="other") as free:
-        holder.query("BEGIN")
+        holder.hold_link()
         waiter.send(wire.query("SELECT 1"))
         assert rows(free.query("SELECT 2")) == ["2"]
         holder.query("COMMIT")

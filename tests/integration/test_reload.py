@@ -104,7 +104,7 @@ HOW = pytest.mark.parametrize("how", ["SIGHUP", "RELOAD"])
 def test_a_new_pool_size_counts_after_reload(proxy, how, workers):
     process = proxy(default_pool_size=1, reserve_pool_size=0, workers=workers)
     with process.wire() as holder, process.wire() as waiter:
-        holder.query("BEGIN")
+        holder.hold_link()
         waiter.send(wire.query("SELECT 1"))
         assert waiter.hears_nothing(0.2)
         process.set(default_pool_size=2)
@@ -243,7 +243,7 @@ def test_sigterm_lets_transactions_finish(proxy, primary, table, workers):  # F2
     process = proxy(workers=workers)
     with process.wire() as busy, process.wire() as idle:
         idle.query("SELECT 1")
-        busy.query("BEGIN")
+        busy.hold_link()
         busy.query(f"INSERT INTO {table} VALUES (1)")
         process.send_signal(signal.SIGTERM)
         idle.read_until_closed()
@@ -265,7 +265,7 @@ def test_sigterm_lets_transactions_finish(proxy, primary, table, workers):  # F2
 def test_a_second_sigterm_or_a_sigint_ends_the_drain(proxy):  # F21
     process = proxy()
     with process.wire() as busy:
-        busy.query("BEGIN")
+        busy.hold_link()
         process.send_signal(signal.SIGTERM)
         process.wait_log("(?i)drain|shut|term|stop")
         process.send_signal(signal.SIGINT)

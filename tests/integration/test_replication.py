@@ -323,7 +323,7 @@ def test_an_idle_link_makes_room(through, limit):
 def test_a_busy_link_makes_room_when_it_comes_free(through):
     process = through(default_pool_size=1)
     with process.wire("postgres") as busy, process.raw() as client:
-        busy.query("BEGIN")
+        busy.hold_link()
         client.send(wire.startup("postgres", "app", replication="database"))
         assert client.hears_nothing(0.3)
         busy.query("COMMIT")
@@ -346,7 +346,7 @@ def test_it_waits_for_a_server_that_is_not_there_yet(make_cluster, proxy):  # F7
 def test_a_client_that_leaves_while_it_waits_leaves_nothing(through, primary):
     process = through(default_pool_size=1)
     with process.wire("postgres") as busy:
-        busy.query("BEGIN")
+        busy.hold_link()
         with process.raw() as client:
             client.send(wire.startup("postgres", "app", replication="database"))
             assert client.hears_nothing(0.2)

@@ -222,6 +222,10 @@ class WireClient:
         self.send(wire.query(sql))
         return self.read_until_ready(deadline=deadline)
 
+    def hold_link(self):
+        """Begins a transaction on a server: BEGIN alone may be answered without one."""
+        return self.query("BEGIN; SELECT 1")
+
     def value(self, sql, deadline=None):
         """The first column of the first row, as text; fails on an error."""
         for line in self.query(sql, deadline=deadline):

@@ -243,11 +243,20 @@ INSTANTIATE_TEST_SUITE_P(
                       Expectation{"select 1 from from; set a.b = 1", Kind::Unknown, Effect::Unknown}));
 
 TEST(StatementParser, ReadsTheOptionsOfBeginAndCommit) {
-  EXPECT_TRUE(facts_of("begin read only").begin_read_only);
-  EXPECT_TRUE(facts_of("start transaction isolation level repeatable read, read only").begin_read_only);
-  EXPECT_FALSE(facts_of("begin read write").begin_read_only);
-  EXPECT_FALSE(facts_of("begin").begin_read_only);
-  EXPECT_FALSE(facts_of("begin read only; select 1").begin_read_only);
+  using Access = BlockMode::Access;
+  using Isolation = BlockMode::Isolation;
+  EXPECT_EQ(facts_of("begin").block, BlockMode());
+  EXPECT_EQ(facts_of("begin read only").block, (BlockMode{.access = Access::ReadOnly}));
+  EXPECT_EQ(facts_of("begin read only, read write").block, (BlockMode{.access = Access::ReadWrite}));
+  EXPECT_EQ(facts_of("begin isolation level read uncommitted").block,
+            (BlockMode{.isolation = Isolation::ReadCommitted}));
+  EXPECT_EQ(facts_of("begin isolation level Read Committed not deferrable").block,
+            (BlockMode{.isolation = Isolation::ReadCommitted}));
+  EXPECT_EQ(facts_of("begin isolation level serializable").block,
+            (BlockMode{.isolation = Isolation::Stricter}));
+  EXPECT_EQ(facts_of("start transaction isolation level repeatable read, read only").block,
+            (BlockMode{.access = Access::ReadOnly, .isolation = Isolation::Stricter, .by_start = true}));
+  EXPECT_EQ(facts_of("begin read only; select 1").block, BlockMode());
   EXPECT_TRUE(facts_of("commit and chain").chain);
   EXPECT_FALSE(facts_of("commit").chain);
 }

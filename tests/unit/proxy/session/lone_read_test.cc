@@ -113,7 +113,7 @@ TEST_F(LoneReads, TheReasonIsTold) {
 TEST_F(LoneReads, AnErrorOfTheReplicaIsAskedOfThePrimary) {
   const std::string read = client::query("SELECT * FROM t");
   ASSERT_EQ(length(read), read.size());
-  session.take_link(replica, to_server, true);
+  session.take_link(replica, to_server, LinkUse::LoneRead);
   send(read);
   drain(to_server);
   EXPECT_EQ(answer(server::row_description()).taken, 0U);  // waits for what comes
@@ -200,7 +200,7 @@ TEST_F(LoneReads, ABatchThatFledKeepsItsNames) {
   const std::string batch =
       client::parse("s", "SELECT * FROM t") + client::bind("", "s") + client::execute() + client::sync();
   ASSERT_EQ(length(batch), batch.size());
-  session.take_link(replica, to_server, true);
+  session.take_link(replica, to_server, LinkUse::LoneRead);
   send(batch);
   drain(to_server);
   ASSERT_TRUE(session.flee());  // a table of it is being written
@@ -220,7 +220,7 @@ TEST_F(LoneReads, ABatchThatFledKeepsItsNames) {
 TEST_F(LoneReads, WhatTheClientCancelledIsItsOwn) {
   const std::string read = client::query("SELECT * FROM t");
   length(read);
-  session.take_link(replica, to_server, true);
+  session.take_link(replica, to_server, LinkUse::LoneRead);
   send(read);
   EXPECT_EQ(answer(server::error("57014", "canceling statement due to user request") + kReady).again,
             nullptr);
