@@ -76,6 +76,8 @@ struct OwedAnswer {
   uint8_t name_changes = 0;  // how many pending changes of VirtualStatements hang on it
   bool failed = false;  // an ErrorResponse came for it (Query, FunctionCall: ReadyForQuery is still to come)
   bool began = false;   // an answer of it has reached the client
+  bool plain_read = false;    // Query: one statement that only reads
+  bool completed = false;     // of a plain_read: the client has all of it but ReadyForQuery
   uint64_t statement_id = 0;  // Parse, Close under a name of ours: what the link gains or loses; 0: none
   uint64_t unnamed_id = 0;    // Parse of the link's unnamed statement
   bool of_unnamed = false;    // Parse of the client's unnamed statement under a name of ours

@@ -286,6 +286,7 @@ bool ClientSession::on_answer(Relaying& relaying, const Frame& frame, std::strin
       batch_runs_ = true;  // whatever Sync there was
     }
   }
+  owed.completed = frame.type == backend::kCommandComplete && owed.plain_read;
   owed.began = true;
   link_->replay.usable = link_->replay.usable && ours;  // nothing of it has reached the client
   return deliver(!ours);
@@ -498,11 +499,11 @@ bool ClientSession::on_error(Relaying& relaying, const Frame& frame, std::string
     }
     owed.failed = true;
     owed.began = true;
-    block_.failed = true;
+    block_.failed = block_.is_open;
     relaying.pass(front.size());
     return true;
   }
-  block_.failed = true;
+  block_.failed = block_.is_open;
   // Also when it answers a Parse of ours: it was made for what the client asked.
   relaying.pass(front.size());
   relaying.send_run();

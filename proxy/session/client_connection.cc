@@ -220,6 +220,11 @@ void ClientConnection::relay(std::string_view view) {
     if (step.need != ClientStep::Need::Link) {
       break;
     }
+    if (const size_t answered = session_->answer_block_batch(view.substr(taken), to_client)) {
+      taken += answered;
+      note_block();
+      continue;
+    }
     const CacheAnswer cached = startup_ == nullptr ? ask_cache(view.substr(taken)) : CacheAnswer();
     taken += cached.taken;
     if (cached.waits) {

@@ -6,7 +6,6 @@
 #include "protocol/error_response.h"
 #include "protocol/frontend_messages.h"
 #include "protocol/invariant.h"
-#include "protocol/sql/lexer.h"
 
 namespace sportello::proxy {
 namespace {
@@ -36,25 +35,6 @@ bool known_type(char type) {
       return true;
     default:
       return false;
-  }
-}
-
-// False for nearly every text, without a look at its facts: its first token is another word than those of the
-// statements that may need no server (BEGIN, START, COMMIT, END, ROLLBACK, ABORT, DISCARD, SET, SHOW).
-bool may_need_no_server(std::string_view text) {
-  const auto at = [&](size_t i) { return i < text.size() ? sql::to_lower(text[i]) : '\0'; };
-  switch (at(0)) {
-    case 'b':
-    case 'c':
-    case 'e':
-    case 'r':
-    case 'a':
-    case 'd':
-      return true;
-    case 's':
-      return at(1) != 'e' || at(2) != 'l';
-    default:
-      return at(0) < 'a' || at(0) > 'z';
   }
 }
 
@@ -316,7 +296,7 @@ ClientSession::Outcome ClientSession::on_query(const Message& message, Outbox& t
     query_stand_in(floor, to_server);
     return Outcome::Taken;
   }
-  OwedAnswer owed{.request = Request::Query, .then = note_effects(facts)};
+  OwedAnswer owed{.request = Request::Query, .then = note_effects(facts), .plain_read = facts->replay_safe()};
   begin_batch();
   if (names_) {
     names_->clear_unnamed();

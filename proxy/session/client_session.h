@@ -158,6 +158,8 @@ class ClientSession {
   // ---- transaction blocks without a link (deferred_block.cc) ----
   // BEGIN is answered here from now on (pool_mode = transaction).
   void defer_begin() { defers_begin_ = true; }
+  // BEGIN, COMMIT or ROLLBACK in the extended protocol; returns how much of `in` was answered.
+  size_t answer_block_batch(std::string_view in, Outbox& to_client);
   bool has_deferred_block() const { return block_.is_open; }
   DeferredBlock& deferred_block() { return block_; }
   BlockCounts take_block_counts() { return std::exchange(block_.counts, {}); }
@@ -234,6 +236,21 @@ class ClientSession {
   Outcome on_function_call(const Message& message, Outbox& to_server);
   // deferred_block.cc
   bool answer_block(std::string_view text, const sql::StatementFacts& facts, Outbox& to_client);
+  struct BlockBatch {
+    size_t bytes = 0;
+    StatementRef statement;
+    bool parses = false;  // it, as `name`
+    std::string_view name;
+    bool describes_statement = false;
+    bool describes_portal = false;
+    bool closes = false;
+    bool syncs = false;
+  };
+  bool find_block_batch(std::string_view in, BlockBatch& batch);
+  bool take_block_message(char type, std::string_view body, BlockBatch& batch, bool& bound, bool& executed);
+  bool is_statement_of(BlockBatch& batch, std::string_view name);
+  bool is_answered_here(const sql::StatementFacts& facts) const;
+  std::string_view change_block(std::string_view text, const sql::StatementFacts& facts);
   void open_block(std::string_view text, const sql::StatementFacts& facts);
   TransactionStatus status_without_link() const;
   void send_begin(Outbox& to_server);
@@ -308,7 +325,7 @@ class ClientSession {
   // It is at rest without a link, and what it says next means what it says.
   bool may_look_ahead() const {
     return link_ == nullptr && pins_ == 0 && !keeps_link_ && !failed_block_ && !skips_to_sync_ &&
-           body_left_ == 0 && !discards_names_ && freshness_ != nullptr;
+           body_left_ == 0 && !discards_names_;
   }
   // cached_read.cc
   bool find_cached_batch(std::string_view in, CachedRead& read);

@@ -6,7 +6,9 @@
 
 #include "protocol/ascii.h"
 #include "protocol/backend_messages.h"
+#include "protocol/bind_message.h"
 #include "protocol/frontend_messages.h"
+#include "protocol/sql/lexer.h"
 #include "proxy/session/client_session.h"
 
 namespace sportello::proxy {
@@ -21,34 +23,186 @@ constexpr std::array<std::string_view, 5> kAskedOfReplicas = {
     "pg_is_in_recovery", "pg_is_wal_replay_paused", "pg_last_wal_receive_lsn", "pg_last_wal_replay_lsn",
     "pg_last_xact_replay_timestamp"};
 
+constexpr std::string_view kUnnamedPortal("P\0", 2);
+
 }  // namespace
+
+bool may_need_no_server(std::string_view text) {
+  const auto at = [&](size_t i) { return i < text.size() ? sql::to_lower(text[i]) : '\0'; };
+  switch (at(0)) {
+    case 'a':
+      return at(1) == 'b';
+    case 'b':
+    case 'c':
+    case 'r':
+      return true;
+    case 'd':
+      return at(1) == 'i';
+    case 'e':
+      return at(1) == 'n';
+    case 's':
+      return at(1) != 'e' || at(2) != 'l';
+    default:
+      return at(0) < 'a' || at(0) > 'z';
+  }
+}
 
 // BEGIN, and the end of a block that has never been begun. False: a server has to answer.
 bool ClientSession::answer_block(std::string_view text, const sql::StatementFacts& facts, Outbox& to_client) {
-  if (!defers_begin_ || facts.multi) {
+  if (!is_answered_here(facts)) {
     return false;
   }
-  std::string_view tag;
-  if (facts.kind == StatementKind::Begin && !block_.is_open) {
-    open_block(text, facts);
-    tag = facts.block.by_start ? "START TRANSACTION" : "BEGIN";
-  } else if (block_.is_open && !facts.chain && facts.kind == StatementKind::Commit) {
-    block_.end();
-    block_.counts.transactions++;
-    tag = "COMMIT";
-  } else if (block_.is_open && !facts.chain && facts.kind == StatementKind::Rollback) {
-    block_.end();
-    block_.counts.transactions++;
-    tag = "ROLLBACK";
-  } else {
-    return false;
-  }
-  block_.counts.commands++;
   if (names_) {
     names_->clear_unnamed();
   }
-  append_command_complete(to_client.own(), tag);
+  append_command_complete(to_client.own(), change_block(text, facts));
   append_ready_for_query(to_client.own(), status_without_link());
+  return true;
+}
+
+bool ClientSession::is_answered_here(const sql::StatementFacts& facts) const {
+  if (!defers_begin_ || facts.multi) {
+    return false;
+  }
+  if (!block_.is_open) {
+    return facts.kind == StatementKind::Begin;
+  }
+  return !facts.chain && (facts.kind == StatementKind::Commit || facts.kind == StatementKind::Rollback);
+}
+
+// Returns the command's tag.
+std::string_view ClientSession::change_block(std::string_view text, const sql::StatementFacts& facts) {
+  block_.counts.commands++;
+  if (facts.kind == StatementKind::Begin) {
+    open_block(text, facts);
+    return facts.block.by_start ? "START TRANSACTION" : "BEGIN";
+  }
+  block_.end();
+  block_.counts.transactions++;
+  return facts.kind == StatementKind::Commit ? "COMMIT" : "ROLLBACK";
+}
+
+// The same in the extended protocol:
+//   [Parse] [Describe of the statement] Bind [Describe of the portal] Execute [Close of the portal] [Sync]
+// A client that sends no Sync goes on with its batch (JDBC), and what comes then needs a server or not.
+// Returns how many bytes were answered.
+size_t ClientSession::answer_block_batch(std::string_view in, Outbox& to_client) {
+  BlockBatch batch;
+  if (!defers_begin_ || !may_look_ahead() || !find_block_batch(in, batch)) {
+    return 0;
+  }
+  std::string& out = to_client.own();
+  if (batch.parses) {
+    counts_.client_parses++;
+    names().define(batch.name, batch.statement);
+    names().acknowledge();
+    if (batch.name.empty()) {
+      unnamed_is_shared_ = !passes_names_;
+    }
+    append_empty(out, backend::kParseComplete);
+  }
+  if (batch.describes_statement) {
+    WireWriter(out).begin(backend::kParameterDescription).u16(0).end();
+    append_empty(out, backend::kNoData);
+  }
+  counts_.binds++;
+  append_empty(out, backend::kBindComplete);
+  if (batch.describes_portal) {
+    append_empty(out, backend::kNoData);
+  }
+  append_command_complete(out, change_block(batch.statement->text, *batch.statement->facts));
+  if (batch.closes) {
+    append_empty(out, backend::kCloseComplete);
+  }
+  if (batch.syncs) {
+    append_ready_for_query(out, status_without_link());
+  }
+  return batch.bytes;
+}
+
+// Changes nothing. What comes after Execute is the next statement's, if it is not the end of this one.
+bool ClientSession::find_block_batch(std::string_view in, BlockBatch& batch) {
+  bool bound = false;
+  bool executed = false;
+  Frame frame{};
+  while (peek_frame(in, frame) == FrameStatus::Header && frame.total_bytes() <= in.size() &&
+         frame.total_bytes() <= context_->inspect_max) {
+    const std::string_view body = in.substr(kFrameHeaderBytes, frame.body_bytes());
+    if (executed) {
+      const bool ends = frame.type == frontend::kSync && body.empty();
+      const bool closes = frame.type == frontend::kClose && body == kUnnamedPortal && !batch.closes;
+      if (!ends && !closes) {
+        return true;
+      }
+      batch.bytes += frame.total_bytes();
+      (ends ? batch.syncs : batch.closes) = true;
+      if (ends) {
+        return true;
+      }
+    } else if (!take_block_message(frame.type, body, batch, bound, executed)) {
+      return false;
+    } else {
+      batch.bytes += frame.total_bytes();
+    }
+    in.remove_prefix(frame.total_bytes());
+  }
+  return executed;
+}
+
+bool ClientSession::take_block_message(char type, std::string_view body, BlockBatch& batch, bool& bound,
+                                       bool& executed) {
+  switch (type) {
+    case frontend::kParse: {
+      const auto parse = decode_parse(body);
+      if (bound || batch.statement != nullptr || !parse || !may_need_no_server(parse->query) ||
+          parse->parameter_types != kNoParameterTypes || passes_name(parse->name) ||
+          (!parse->name.empty() && statement_named(parse->name) != nullptr)) {
+        return false;
+      }
+      uint32_t uses = 0;
+      batch.statement = statement_of(parse->query, parse->parameter_types, &uses);
+      batch.parses = true;
+      batch.name = parse->name;
+      return batch.statement != nullptr && is_answered_here(*batch.statement->facts);
+    }
+    case frontend::kBind: {
+      BindMessage bind;
+      const bool takes = !bound && bind.decode(body) && bind.portal.empty() && bind.parameters.empty() &&
+                         is_statement_of(batch, bind.statement);
+      bound = true;
+      return takes;
+    }
+    case frontend::kDescribe: {
+      const auto target = decode_target(body);
+      bool& described = bound ? batch.describes_portal : batch.describes_statement;
+      if (!target || described || (target->kind == 'P') != bound ||
+          (bound ? !target->name.empty() : !is_statement_of(batch, target->name))) {
+        return false;
+      }
+      described = true;
+      return true;
+    }
+    case frontend::kExecute: {
+      const auto execute = decode_execute(body);
+      executed = bound && execute && execute->portal.empty();
+      return executed;
+    }
+    default:
+      return false;
+  }
+}
+
+// Is `name` the statement of this batch, or, if it has none yet, one of the session's that is answered here?
+bool ClientSession::is_statement_of(BlockBatch& batch, std::string_view name) {
+  if (batch.parses) {
+    return name == batch.name;
+  }
+  const StatementRef& known = statement_named(name);
+  if (known == nullptr || known->opaque || passes_name(name) || !is_answered_here(*known->facts) ||
+      (batch.statement != nullptr && batch.statement != known)) {
+    return false;
+  }
+  batch.statement = known;
   return true;
 }
 
@@ -88,8 +242,7 @@ void ClientSession::send_begin(Outbox& to_server) {
 // stands.
 TransactionStatus ClientSession::status_after_lone_read() {
   if (block_.failed) {
-    block_.end();
-    failed_block_ = true;
+    fail_deferred_block();
   }
   return status_without_link();
 }

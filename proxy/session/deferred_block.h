@@ -17,6 +17,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "protocol/sql/statement_facts.h"
 
@@ -46,5 +47,9 @@ struct DeferredBlock {
     server.reset();
   }
 };
+
+// False for nearly every text, without a look at its facts: its first token is another word than those of the
+// statements that may need no server (BEGIN, START, COMMIT, END, ROLLBACK, ABORT, DISCARD, SET, SHOW).
+bool may_need_no_server(std::string_view text);
 
 }  // namespace sportello::proxy

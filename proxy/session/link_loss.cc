@@ -71,8 +71,7 @@ void ClientSession::tell_lost(const Error& why, Outbox& to_client) {
   if (changes > 0) {
     names().undo(changes);
   }
-  const bool in_block = (link.status != TransactionStatus::Idle || block_.is_open) && !in_doubt;
-  block_.end();
+  const bool in_block = link.status != TransactionStatus::Idle && !in_doubt;
   Error error{in_doubt ? sqlstate::kTransactionResolutionUnknown : sqlstate::kConnectionFailure,
               in_doubt ? "server connection lost: the outcome of the transaction is unknown"
                        : "server connection lost",
@@ -84,7 +83,6 @@ void ClientSession::tell_lost(const Error& why, Outbox& to_client) {
     }
     return;
   }
-  const TransactionStatus status = in_block ? TransactionStatus::Failed : TransactionStatus::Idle;
   std::string& out = to_client.own();
   bool batch_failed = link.skips_to_sync;
   bool batch_open = link.unsynced;
@@ -94,14 +92,16 @@ void ClientSession::tell_lost(const Error& why, Outbox& to_client) {
       continue;
     }
     // A Sync by itself: the rest of its batch was answered, but what that came to is not said.
-    const bool tells = owed.request != Request::Sync || in_block || in_doubt || may_open_block_;
+    const bool is_answered = owed.request == Request::Sync || owed.completed;
+    const bool tells = !is_answered || in_block || in_doubt || may_open_block_;
     if (tells && !batch_failed && !owed.failed) {
       append_error_response(out, Severity::Error, error);
       batch_failed = true;
+      fail_deferred_block();
     }
     if (owed.request == Request::Sync || owed.request == Request::Query ||
         owed.request == Request::FunctionCall) {
-      append_ready_for_query(out, status);
+      append_ready_for_query(out, status_after_lone_read());
       batch_failed = false;
     }
   }
@@ -109,6 +109,7 @@ void ClientSession::tell_lost(const Error& why, Outbox& to_client) {
     if (!batch_failed) {
       append_error_response(out, Severity::Error, error);
     }
+    fail_deferred_block();
     skips_to_sync_ = true;
   }
 }

@@ -56,7 +56,7 @@ RouteReason ClientSession::read_route(const sql::FactsPtr& facts, LoneRead& read
 LoneRead ClientSession::lone_read(std::string_view in) {
   reading_.clear();
   Frame frame{};
-  if (!may_look_ahead() || (block_.is_open && !block_.reads_alone) ||
+  if (!may_look_ahead() || freshness_ == nullptr || (block_.is_open && !block_.reads_alone) ||
       peek_frame(in, frame) != FrameStatus::Header || frame.total_bytes() > in.size()) {
     return not_lone(RouteReason::NotALoneRead);
   }

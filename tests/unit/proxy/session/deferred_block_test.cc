@@ -270,6 +270,24 @@ TEST_F(DeferredBlocks, AReadThatCannotBeRunAgainFailsTheBlock) {
   EXPECT_EQ(told(client::query("ROLLBACK")), kRolledBack);
 }
 
+// All of the answer but ReadyForQuery is with the client: it has what it asked for.
+TEST_F(DeferredBlocks, ALinkLostAfterTheAnswerLosesNothing) {
+  told(client::query("BEGIN READ ONLY"));
+  for (const std::string& read :
+       {client::query("SELECT * FROM t"), client::unnamed("SELECT * FROM t") + client::sync()}) {
+    on_replica(read);
+    drain(to_server);
+    const std::string front = read.starts_with('P') ? server::parse_complete() + server::bind_complete()
+                                                    : server::row_description();
+    answer(front + server::row("1") + server::complete("SELECT 1"));
+    session.lose_link({sqlstate::kConnectionFailure, "gone"}, to_client);
+    EXPECT_THAT(drain(to_client),
+                ::testing::EndsWith(server::row("1") + server::complete("SELECT 1") + server::ready('T')));
+    EXPECT_TRUE(session.has_deferred_block());
+    replica = memory_link();
+  }
+}
+
 TEST_F(DeferredBlocks, ALinkLostUnderAnAnswerFailsTheBlock) {
   told(client::query("BEGIN READ ONLY"));
   on_replica(client::query("SELECT * FROM t"));
