@@ -187,7 +187,8 @@ void ResultRecorder::end_command() {
 void ResultRecorder::end_answer(std::string_view body) {
   const auto status = decode_ready_for_query(body);
   if (!status) return refuse(Refusal::Malformed);
-  if (*status != TransactionStatus::Idle) return refuse(Refusal::InTransaction);
+  const bool in_block = *status == TransactionStatus::InBlock && allows_block_;
+  if (*status != TransactionStatus::Idle && !in_block) return refuse(Refusal::InTransaction);
   if (commands_ != 1) return refuse(Refusal::SeveralResults);
   ready_ = true;
 }

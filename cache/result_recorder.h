@@ -30,7 +30,7 @@ enum class Refusal : uint8_t {
   Copy,            // COPY in any direction
   NotRows,         // CommandComplete of something else than SELECT, EmptyQueryResponse, NoData
   SeveralResults,  // more than one CommandComplete, or none
-  InTransaction,   // ReadyForQuery is not 'I'
+  InTransaction,   // ReadyForQuery is not 'I', nor 'T' where that is fit
   Malformed,       // not what the protocol allows
 };
 std::string_view to_string(Refusal refusal);
@@ -40,6 +40,8 @@ class ResultRecorder {
   // `result_formats`: of the Bind; none for Query.
   ResultRecorder(uint64_t limit_bytes, std::vector<int16_t> result_formats);
 
+  // The read may stand in a transaction block: one that sees what is committed, and has only read (C10).
+  void allow_block() { allows_block_ = true; }
   void feed(std::string_view bytes);
   // ReadyForQuery came, or it refused before.
   bool is_done() const { return ready_ || refusal_ != Refusal::None; }
@@ -68,6 +70,7 @@ class ResultRecorder {
   std::string parameters_;
   uint64_t rows_ = 0;
   int commands_ = 0;
+  bool allows_block_ = false;
   bool ready_ = false;
   Refusal refusal_ = Refusal::None;
 };

@@ -15,8 +15,8 @@ bool ClientSession::find_cached_read(std::string_view in, CachedRead& read) {
   read.parses = false;
   read.form = {};
   Frame frame{};
-  if (!may_look_ahead() || peek_frame(in, frame) != FrameStatus::Header || frame.total_bytes() > in.size() ||
-      frame.total_bytes() > context_->inspect_max) {
+  if (!(may_look_ahead() || rests_on_link()) || peek_frame(in, frame) != FrameStatus::Header ||
+      frame.total_bytes() > in.size() || frame.total_bytes() > context_->inspect_max) {
     return false;
   }
   if (frame.type != frontend::kQuery) {

@@ -46,6 +46,21 @@ cache::NotCached ClientConnection::judge_guard(const CacheVerdict& verdict) cons
   return session_->scope().follower.guards() ? cache::NotCached::Allowed : cache::NotCached::Unguarded;
 }
 
+// Whether it may be answered where its session stands (C10).
+cache::NotCached ClientConnection::judge_place(const CacheVerdict& verdict) const {
+  const cache::NotCached guarded = judge_guard(verdict);
+  const bool in_block = session_->has_deferred_block() || session_->in_block_on_link();
+  if (guarded != cache::NotCached::Allowed || !in_block) {
+    return guarded;
+  }
+  if (verdict.meaning->facts.hangs_on_transaction) {
+    return cache::NotCached::InTransaction;
+  }
+  const bool is_read_committed = link_ != nullptr || session_->deferred_block().is_read_committed;
+  return cache::judge_block(*verdict.rule,
+                            {.is_open = true, .is_read_committed = is_read_committed, .has_written = false});
+}
+
 std::optional<cache::KeyView> ClientConnection::cache_key(const CacheVerdict& verdict) {
   WorkerCache& cache = worker_->cache();
   const CachedRead& read = cache.read;
@@ -91,7 +106,7 @@ ClientConnection::CacheAnswer ClientConnection::ask_cache(std::string_view in) {
   if (verdict.rule == nullptr) {
     return {};
   }
-  const cache::NotCached why = judge_guard(verdict);
+  const cache::NotCached why = judge_place(verdict);
   if (why != cache::NotCached::Allowed) {
     RuleCounts::add(verdict.counts->not_cached, why);
     return {};
@@ -121,7 +136,10 @@ ClientConnection::CacheAnswer ClientConnection::ask_cache(std::string_view in) {
     return {};
   }
   CacheAnswer answer;
-  answer.route = &route_or_home(in);
+  const bool holds_link = link_ != nullptr;
+  if (!holds_link) {
+    answer.route = &route_or_home(in);
+  }
   cache::Filling filling{
       .snapshot = cache::Snapshot::take(tables_of_scope(), verdict.meaning->reads),
       .as_of = routed_ != nullptr ? routed_->position->reached() : session_->scope().board.sequence(),
@@ -130,11 +148,15 @@ ClientConnection::CacheAnswer ClientConnection::ask_cache(std::string_view in) {
       .rule = verdict.rule->id};
   auto fill = std::make_unique<CacheFill>(*verdict.counts, verdict.rule->settings.max_result_size,
                                           read.bind.result_formats);
-  if (in_shadow) {
+  if (holds_link || session_->has_deferred_block()) {
+    fill->recorder.allow_block();
+  }
+  // Who holds a link does not wait for others.
+  if (in_shadow || holds_link) {
     fill->key = key->bytes;
     fill->hash = key->hash;
     fill->filling = std::move(filling);
-    fill->shadowed = found.result;
+    fill->shadowed = in_shadow ? found.result : nullptr;
     begin_fill(std::move(fill));
     return answer;
   }

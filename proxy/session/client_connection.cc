@@ -211,6 +211,18 @@ void ClientConnection::relay(std::string_view view) {
       break;  // the link gets its lone read and no more
     }
     const std::string_view rest = view.substr(taken, limited ? read_left_ : view.npos);
+    if (!limited && session_->rests_on_link()) {
+      if (const size_t answered = ask_cache(rest).taken) {
+        taken += answered;
+        if (to_client.own().size() > Worker::kHighWaterBytes) {
+          transport_.write(to_client);
+        }
+        if (taken == view.size()) {
+          break;
+        }
+        continue;
+      }
+    }
     step = session_->on_client_bytes(rest, to_server, to_client);
     taken += step.taken;
     note_block();

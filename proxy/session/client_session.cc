@@ -99,7 +99,7 @@ void ClientSession::leave_link() {
   for_lone_read_ = false;
   leaves_doubt_ = false;
   link_differs_ = false;
-  may_open_block_ = encoding_in_doubt_ = false;
+  may_open_block_ = encoding_in_doubt_ = block_only_reads_ = false;
   pins_ = settled_pins_ = 0;
   if (body_left_ > 0) {
     body_forwarded_ = false;

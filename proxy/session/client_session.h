@@ -162,6 +162,15 @@ class ClientSession {
   size_t answer_block_batch(std::string_view in, Outbox& to_client);
   bool has_deferred_block() const { return block_.is_open; }
   DeferredBlock& deferred_block() { return block_; }
+  // All that was asked on its link is answered, and what comes next means the same as without a link: the
+  // session keeps its link for good and has left nothing there, or it is in a block that is READ COMMITTED
+  // for certain and has done nothing but plain reads.
+  bool rests_on_link() const {
+    return link_ != nullptr && link_->owed.empty() && !link_->unsynced && !link_->skips_to_sync &&
+           !link_->copy_in && body_left_ == 0 && pins_ == 0 && !leaves_doubt_ && !blurred_ &&
+           !discards_names_ && (in_block_on_link() ? block_only_reads_ : keeps_link_ && link_->at_rest());
+  }
+  bool in_block_on_link() const { return link_ != nullptr && link_->status == TransactionStatus::InBlock; }
   BlockCounts take_block_counts() { return std::exchange(block_.counts, {}); }
   // The client is in a transaction block, or takes itself to be in one that was lost.
   bool in_block_without_link() const { return block_.is_open || failed_block_; }
@@ -375,6 +384,7 @@ class ClientSession {
   Consequences portal_then_;  // of what was bound since the last Sync
   DeferredBlock block_;
   bool defers_begin_ = false;
+  bool block_only_reads_ = false;      // the block that send_begin() began; see rests_on_link()
   bool ends_failed_block_ = false;     // the statement bound in a failed block is ROLLBACK or COMMIT
   bool failed_block_ = false;          // the link died inside a transaction: 25P02 until the client ends it
   std::unique_ptr<Error> failed_why_;  // told once, by the first statement after that

@@ -235,6 +235,7 @@ void ClientSession::send_begin(Outbox& to_server) {
   append_query(to_server.own(), block_.begin);
   link_->unnamed_id = 0;  // a simple query drops it
   link_->status = TransactionStatus::InBlock;
+  block_only_reads_ = block_.is_read_committed;
   block_.end();
 }
 

@@ -48,7 +48,7 @@ LinkLoss ClientSession::lose_link(const Error& why, Outbox& to_client) {
   link_ = nullptr;
   for_lone_read_ = false;
   pins_ = settled_pins_ = 0;
-  may_open_block_ = encoding_in_doubt_ = false;
+  may_open_block_ = encoding_in_doubt_ = block_only_reads_ = false;
   link_differs_ = false;
   leaves_doubt_ = false;
   body_forwarded_ = false;
@@ -92,7 +92,8 @@ void ClientSession::tell_lost(const Error& why, Outbox& to_client) {
       continue;
     }
     // A Sync by itself: the rest of its batch was answered, but what that came to is not said.
-    const bool is_answered = owed.request == Request::Sync || owed.completed;
+    const bool is_answered =
+        owed.request == Request::Sync || (owed.completed && why.sqlstate != sqlstate::kProtocolViolation);
     const bool tells = !is_answered || in_block || in_doubt || may_open_block_;
     if (tells && !batch_failed && !owed.failed) {
       append_error_response(out, Severity::Error, error);

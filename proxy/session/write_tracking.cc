@@ -79,6 +79,7 @@ void ClientSession::note_write(const sql::FactsPtr& facts_owner) {
 }
 
 void ClientSession::note_unknown_write() {
+  block_only_reads_ = false;
   if (freshness_ != nullptr) {
     blurred_ = true;
     freshness_->wrote(nullptr);

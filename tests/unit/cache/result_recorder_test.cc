@@ -116,6 +116,17 @@ TEST(ResultRecorder, RefusesWhatIsNotOnePlainResult) {  // S51, S53
             Refusal::InTransaction);
 }
 
+// C10: whoever asks knows whether the block is fit.
+TEST(ResultRecorder, KeepsAnAnswerInABlockIfAllowed) {
+  for (const TransactionStatus status :
+       {TransactionStatus::Idle, TransactionStatus::InBlock, TransactionStatus::Failed}) {
+    ResultRecorder recorder(kLimit, {});
+    recorder.allow_block();
+    recorder.feed(kDescription + kRows + complete("SELECT 2") + ready(status));
+    EXPECT_EQ(recorder.result() != nullptr, status != TransactionStatus::Failed);
+  }
+}
+
 TEST(ResultRecorder, RefusesWhatItDoesNotUnderstand) {
   EXPECT_EQ(refusal_of(message('?') + kAnswer), Refusal::Malformed);
   EXPECT_EQ(refusal_of(std::string("D\0\0\0\3", 5)), Refusal::Malformed);

@@ -156,6 +156,36 @@ TEST_F(DeferredBlocks, ARefusedLinkFailsTheBlockOfABatchToo) {
   EXPECT_EQ(told(batch), server::ready('E'));
 }
 
+// C10.
+TEST_F(DeferredBlocks, ABlockRestsOnItsLinkWhileItHasOnlyRead) {
+  const auto rests_after = [&](std::string_view begin, std::string_view text) {
+    told(client::query(begin));
+    on_primary(client::query(text));
+    EXPECT_FALSE(session.rests_on_link()) << "its answer is still to come";
+    answer(kBegun + server::selected("1", 'T'));
+    const bool rests = session.rests_on_link();
+    send(client::query("SELECT * FROM t"));
+    answer(server::selected("1", 'T'));
+    EXPECT_EQ(session.rests_on_link(), rests);
+    send(client::query("COMMIT"));
+    EXPECT_TRUE(answer(server::complete("COMMIT") + server::ready()).free) << text;
+    session.leave_link();
+    EXPECT_FALSE(session.rests_on_link());
+    drain(to_client);
+    drain(to_server);
+    return rests;
+  };
+  EXPECT_TRUE(rests_after("BEGIN", "SELECT * FROM t"));
+  EXPECT_FALSE(rests_after("BEGIN ISOLATION LEVEL REPEATABLE READ", "SELECT * FROM t"));
+  for (const char* text :
+       {"SELECT * FROM t FOR SHARE", "UPDATE t SET k = 1", "SET LOCAL a.b = 1", "SELECT recent()",
+        "EXECUTE x", "LOCK t", "SAVEPOINT a", "SELECT nextval('s')", "SELECT 1; SELECT 2"}) {
+    EXPECT_FALSE(rests_after("BEGIN", text)) << text;
+  }
+  scope->begins_read_committed = false;
+  EXPECT_FALSE(rests_after("BEGIN", "SELECT * FROM t"));
+}
+
 // ---- READ ONLY ----
 
 TEST_F(DeferredBlocks, PlainReadsOfAReadOnlyBlockMayGoToReplicas) {
