@@ -102,19 +102,20 @@ run_pytest() {  # run_pytest PRESET PATIENCE REPORT PATH... [pytest options]
   local preset=$1 patience=$2 report=$3
   shift 3
   SPORTELLO_BIN="$PWD/build/$preset/proxy/sportello" SPORTELLO_BUILD="$PWD/build/$preset" SPORTELLO_TEST_PATIENCE="$patience" \
-    timeout -k 30 1200 "$python" -m pytest -q -o addopts='-ra --tb=short' -o cache_dir="$reports/pytest" --junitxml "$report" "$@"
+    timeout -k 30 1200 "$python" -m pytest -q -o addopts='-ra --tb=short' -o cache_dir="$reports/cache-$preset" --junitxml "$report" "$@"
 }
 
 # pytest_tests PRESET PATIENCE PATH... [pytest options]: against that preset's binary. Nothing selected is no failure.
 # What fails is run once more, alone, and said so: deadlines of real servers are missed on a machine that is busy with
-# something else, a broken promise is broken twice.
+# something else, a broken promise is broken twice. But a program that died, or that a sanitizer reports on, is not asked
+# again: such bugs come and go.
 pytest_tests() {
   local preset=$1 patience=$2 report="$reports/pytest-$1.xml" again="$reports/pytest-again-$1.xml" status
   shift 2
   run_pytest "$preset" "$patience" "$report" -n "$((jobs * 2))" --dist loadfile "$@"
   status=$?
   [ "$status" -eq 5 ] && status=0
-  if [ "$status" -ne 1 ]; then
+  if [ "$status" -ne 1 ] || grep -qE 'a sanitizer reports|the proxy died with' "$report"; then
     count_report "$report" "$status" "$preset pytest"
     return
   fi
