@@ -3,14 +3,14 @@
 #
 #   tests/run.sh               all stages, under half an hour on two cores where ccache knows most of it
 #   tests/run.sh --quick       unit and integration tests of the release build
-#   tests/run.sh --only STAGE  one stage (may be given again): packages release asan tsan fuzz format tidy
+#   tests/run.sh --only LIST   these stages, in this order: packages,release,asan,tsan,fuzz,format,tidy
 #
 # Each stage runs whatever became of those before it. The last line is "N passed, N failed": a unit test, a
 # pytest test, a fuzz target, the format check and the tidy check count one each, and so does a stage that
 # breaks before it can count. The exit code is 0 only if nothing failed.
 #
 # SPORTELLO_JOBS   processes at once (default: one a core)
-# FUZZ_SECONDS     for each fuzz target (default: 10)
+# FUZZ_SECONDS     for each fuzz target (default: 10); 0: what is in its corpus and no more
 set -uo pipefail
 exec </dev/null
 cd "$(dirname "$0")/.." || exit 1
@@ -170,9 +170,10 @@ stage_tsan() {
 }
 
 fuzz_one() {  # fuzz_one NAME: new inputs go to the build tree, findings too
-  local name=$1 work="$PWD/build/fuzz/work/$1"
+  local name=$1 work="$PWD/build/fuzz/work/$1" limit="-max_total_time=$FUZZ_SECONDS"
+  [ "$FUZZ_SECONDS" -ne 0 ] || limit=-runs=0
   mkdir -p "$work/new" "$work/findings" "tests/fuzz/corpus/$name"
-  "build/fuzz/tests/fuzz/fuzz_$name" -max_total_time="${FUZZ_SECONDS:-10}" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
+  "build/fuzz/tests/fuzz/fuzz_$name" "$limit" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
     -artifact_prefix="$work/findings/" "$work/new" "tests/fuzz/corpus/$name" >"$work/log" 2>&1
 }
 
@@ -221,7 +222,7 @@ chosen=
 while [ $# -gt 0 ]; do
   case $1 in
     --quick) quick=1 chosen="packages release" ;;
-    --only) chosen="$chosen ${2:?--only wants a stage}" && shift ;;
+    --only) chosen="$chosen $(tr , ' ' <<<"${2:?--only wants stages}")" && shift ;;
     --help | -h) usage && exit 0 ;;
     *) usage >&2 && exit 2 ;;
   esac
