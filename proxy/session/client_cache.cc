@@ -189,6 +189,13 @@ ClientConnection::CacheAnswer ClientConnection::ask_cache(std::string_view in) {
 ClientConnection::CacheAnswer ClientConnection::answer_from(const cache::CachedResult& result) {
   const CachedRead& read = worker_->cache().read;
   session_->answer_cached_read(read, result, worker_->to_client());
+  PoolStats& stats = pool_->stats();
+  count(stats.queries);
+  if (!session_->has_deferred_block() && !session_->in_block_on_link()) {
+    count(stats.transactions);
+  }
+  note_statements();
+  answered_at_ = worker_->now();
   return {.taken = read.bytes};
 }
 

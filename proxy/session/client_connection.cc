@@ -291,6 +291,15 @@ void ClientConnection::release_if_free() {
   }
 }
 
+void ClientConnection::note_statements() {
+  if (const StatementCounts counted = session_->take_counts(); counted.any()) {
+    PoolStats& stats = pool_->stats();
+    count(stats.client_parses, counted.client_parses);
+    count(stats.server_parses, counted.server_parses);
+    count(stats.binds, counted.binds);
+  }
+}
+
 // What was answered without a server.
 void ClientConnection::note_block() {
   const BlockCounts counted = session_->take_block_counts();
@@ -405,11 +414,7 @@ void ClientConnection::note_answers(const ServerStep& step) {
   };
   count(stats.queries, step.commands);
   count(stats.query_us, since(query_at_));
-  if (const StatementCounts counted = session_->take_counts(); counted.any()) {
-    count(stats.client_parses, counted.client_parses);
-    count(stats.server_parses, counted.server_parses);
-    count(stats.binds, counted.binds);
-  }
+  note_statements();
   query_at_ = link_->state().owed.empty() ? TimePoint() : now;
   answered_at_ = worker_->now();
   if (step.ended_transaction && !session_->has_deferred_block()) {

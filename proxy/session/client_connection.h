@@ -190,6 +190,7 @@ class ClientConnection final : private Transport::Handler {
   void ask_server();
   void release_if_free();
   void note_request();
+  void note_statements();
   void note_block();
 
   Worker* worker_;

@@ -66,6 +66,21 @@ def test_a_read_is_answered_from_memory_until_its_table_is_written(cached, worke
         assert int(_rule(proxy)["hits"]) == before + 10
 
 
+def test_what_is_answered_from_memory_counts_as_a_transaction(cached):
+    _, proxy = cached()
+
+    def counted():
+        row = next(row for row in proxy.show("STATS_TOTALS") if row["database"] == "app")
+        return row["xact_count"], row["query_count"]
+    with proxy.connect() as reader:
+        _wait_cached(proxy, reader, COUNT)
+        hits, before = int(_rule(proxy)["hits"]), counted()
+        for _ in range(10):
+            reader.execute(COUNT)
+        assert int(_rule(proxy)["hits"]) == hits + 10
+        wait_until(lambda: counted() == (before[0] + 10, before[1] + 10), "ten queries are counted")
+
+
 def test_what_was_written_past_us_is_not_seen_without_the_log(cached):
     """The opposite of every other test: that it is stale shows that it comes from memory."""
     cluster, proxy = cached()
