@@ -9,6 +9,7 @@ namespace {
 
 constexpr size_t kFirstBuckets = 16;
 
+// NOLINTNEXTLINE(bugprone-sizeof-expression): a bucket is a pointer
 uint64_t table_bytes(size_t buckets) { return heap_bytes(buckets * sizeof(StoredResult*)); }
 
 }  // namespace

@@ -3,14 +3,14 @@
 #
 #   tests/run.sh               all stages, under half an hour on two cores where ccache knows most of it
 #   tests/run.sh --quick       unit and integration tests of the release build
-#   tests/run.sh --only STAGE  one stage (may be given again): packages release asan tsan fuzz format tidy
+#   tests/run.sh --only LIST   these stages, in this order: packages,release,asan,tsan,fuzz,format,tidy
 #
 # Each stage runs whatever became of those before it. The last line is "N passed, N failed": a unit test, a
 # pytest test, a fuzz target, the format check and the tidy check count one each, and so does a stage that
 # breaks before it can count. The exit code is 0 only if nothing failed.
 #
 # SPORTELLO_JOBS   processes at once (default: one a core)
-# FUZZ_SECONDS     for each fuzz target (default: 10)
+# FUZZ_SECONDS     for each fuzz target (default: 10); 0: what is in its corpus and no more
 set -uo pipefail
 exec </dev/null
 cd "$(dirname "$0")/.." || exit 1
@@ -102,19 +102,20 @@ run_pytest() {  # run_pytest PRESET PATIENCE REPORT PATH... [pytest options]
   local preset=$1 patience=$2 report=$3
   shift 3
   SPORTELLO_BIN="$PWD/build/$preset/proxy/sportello" SPORTELLO_BUILD="$PWD/build/$preset" SPORTELLO_TEST_PATIENCE="$patience" \
-    timeout -k 30 1200 "$python" -m pytest -q -o addopts='-ra --tb=short' -o cache_dir="$reports/pytest" --junitxml "$report" "$@"
+    timeout -k 30 1200 "$python" -m pytest -q -o addopts='-ra --tb=short' -o cache_dir="$reports/cache-$preset" --junitxml "$report" "$@"
 }
 
 # pytest_tests PRESET PATIENCE PATH... [pytest options]: against that preset's binary. Nothing selected is no failure.
 # What fails is run once more, alone, and said so: deadlines of real servers are missed on a machine that is busy with
-# something else, a broken promise is broken twice.
+# something else, a broken promise is broken twice. But a program that died, or that a sanitizer reports on, is not asked
+# again: such bugs come and go.
 pytest_tests() {
   local preset=$1 patience=$2 report="$reports/pytest-$1.xml" again="$reports/pytest-again-$1.xml" status
   shift 2
   run_pytest "$preset" "$patience" "$report" -n "$((jobs * 2))" --dist loadfile "$@"
   status=$?
   [ "$status" -eq 5 ] && status=0
-  if [ "$status" -ne 1 ]; then
+  if [ "$status" -ne 1 ] || grep -qE 'a sanitizer reports|the proxy died with' "$report"; then
     count_report "$report" "$status" "$preset pytest"
     return
   fi
@@ -169,9 +170,10 @@ stage_tsan() {
 }
 
 fuzz_one() {  # fuzz_one NAME: new inputs go to the build tree, findings too
-  local name=$1 work="$PWD/build/fuzz/work/$1"
+  local name=$1 work="$PWD/build/fuzz/work/$1" limit="-max_total_time=$FUZZ_SECONDS"
+  [ "$FUZZ_SECONDS" -ne 0 ] || limit=-runs=0
   mkdir -p "$work/new" "$work/findings" "tests/fuzz/corpus/$name"
-  "build/fuzz/tests/fuzz/fuzz_$name" -max_total_time="${FUZZ_SECONDS:-10}" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
+  "build/fuzz/tests/fuzz/fuzz_$name" "$limit" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
     -artifact_prefix="$work/findings/" "$work/new" "tests/fuzz/corpus/$name" >"$work/log" 2>&1
 }
 
@@ -220,7 +222,7 @@ chosen=
 while [ $# -gt 0 ]; do
   case $1 in
     --quick) quick=1 chosen="packages release" ;;
-    --only) chosen="$chosen ${2:?--only wants a stage}" && shift ;;
+    --only) chosen="$chosen $(tr , ' ' <<<"${2:?--only wants stages}")" && shift ;;
     --help | -h) usage && exit 0 ;;
     *) usage >&2 && exit 2 ;;
   esac

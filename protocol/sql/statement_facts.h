@@ -176,10 +176,10 @@ struct StatementFacts {
   // The facts hang on a literal (a set_config name, a SET value, a DO body), so that another text of the same
   // fingerprint may have others. FactsCache never shares these by shape.
   bool literal_dependent = false;
-  BlockMode block;               // Begin: what it asks for
-  bool set_to_default = false;   // Set: RESET x, SET x TO DEFAULT, SET TIME ZONE LOCAL, SET ROLE NONE.
-                                 // Multi: one of its statements is
-  bool chain = false;            // Commit, Rollback: ... AND CHAIN
+  BlockMode block;              // Begin: what it asks for
+  bool set_to_default = false;  // Set: RESET x, SET x TO DEFAULT, SET TIME ZONE LOCAL, SET ROLE NONE.
+                                // Multi: one of its statements is
+  bool chain = false;           // Commit, Rollback: ... AND CHAIN
 
   // Names of functions called, folded as PostgreSQL does, "schema.name" if qualified; sorted, each once.
   std::vector<std::string> functions;

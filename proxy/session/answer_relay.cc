@@ -530,7 +530,7 @@ void ClientSession::skip_to_sync() {
   recount_pins();
   if (parse_failed && names_) {
     // PostgreSQL drops the unnamed statement before it parses another.
-    names_->clear_unnamed();
+    names_->drop_settled_unnamed();
   }
   if (link_->owed.empty()) {
     link_->skips_to_sync = true;

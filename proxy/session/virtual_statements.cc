@@ -56,6 +56,25 @@ void VirtualStatements::undo(size_t count) {
   pending_.pop_front(count);
 }
 
+void VirtualStatements::clear_unnamed() {
+  for (size_t i = 0; i < pending_.size(); i++) {
+    if (pending_[i].name.empty()) {
+      pending_[i].before = nullptr;
+    }
+  }
+  named_.erase(std::string());
+}
+
+void VirtualStatements::drop_settled_unnamed() {
+  for (size_t i = 0; i < pending_.size(); i++) {
+    if (pending_[i].name.empty()) {
+      pending_[i].before = nullptr;
+      return;
+    }
+  }
+  named_.erase(std::string());
+}
+
 void VirtualStatements::clear_settled() {
   std::unordered_map<std::string, StatementRef, Hash, std::equal_to<>> kept;
   for (size_t i = 0; i < pending_.size(); i++) {

@@ -35,7 +35,10 @@ class VirtualStatements {
 
   // DISCARD ALL, DEALLOCATE ALL have been answered: drops all that no pending change has defined since.
   void clear_settled();
-  void clear_unnamed() { named_.erase(std::string()); }
+  // A Query is sent, which drops the unnamed statement: no pending change brings it back.
+  void clear_unnamed();
+  // A Parse of the unnamed statement was refused, and dropped the one before; younger changes stay.
+  void drop_settled_unnamed();
 
   bool empty() const { return named_.empty() && pending_.empty(); }
   size_t size() const { return named_.size(); }

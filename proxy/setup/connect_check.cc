@@ -80,7 +80,9 @@ std::vector<std::string> problems_of_followed(const DatabaseFacts& facts, const 
 
 std::vector<std::string> check_servers(const RuntimeConfig& config) {
   std::vector<std::string> all;
-  for (const auto& [name, entry] : config.conf.databases) {
+  for (const auto& database : config.conf.databases) {
+    const std::string& name = database.first;  // clang 14 captures no structured binding
+    const auto& entry = database.second;
     if (name == "*") continue;
     const auto add = [&](const conf::ServerAddress& address, const std::vector<std::string>& problems) {
       for (const std::string& problem : problems) all.push_back(of(name, address) + problem);

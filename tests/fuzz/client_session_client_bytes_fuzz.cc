@@ -42,6 +42,21 @@ std::string answer(const OwedAnswer& owed) {
   return {};
 }
 
+// The request that a server answers next. The answers to those in front of it have been given and are `held`
+// bytes: the session takes what precedes a row together with the row (ClientSession::foresee).
+const OwedAnswer* unanswered(const LinkState& link, size_t held) {
+  for (size_t i = 0; i < link.owed.size(); i++) {
+    const OwedAnswer& owed = link.owed[i];
+    if (held == 0) {
+      return owed.request == Request::CopyEnd ? nullptr : &owed;
+    }
+    const size_t given = answer(owed).size();
+    invariant(given <= held, "what is held are whole answers, in the order of the requests");
+    held -= given;
+  }
+  return nullptr;
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
@@ -61,13 +76,13 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     if (session.last_step().need == ClientStep::Need::Close) {
       return 0;
     }
-    while (session.holds_link() && !link.owed.empty()) {
-      const OwedAnswer& owed = link.owed.front();
-      if (owed.request == Request::CopyEnd) {
+    while (session.holds_link()) {
+      const OwedAnswer* owed = unanswered(link, session.held());
+      if (owed == nullptr) {
         break;
       }
-      const bool error = fails && owed.delivery == Delivery::Forward && owed.request == Request::Execute;
-      session.server(error ? server::error("22012") : answer(owed));
+      const bool error = fails && owed->delivery == Delivery::Forward && owed->request == Request::Execute;
+      session.server(error ? server::error("22012") : answer(*owed));
       invariant(!session.last_answer().broken, "the server did what it was asked");
       session.bytes_to_client();
     }

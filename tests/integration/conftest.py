@@ -51,7 +51,7 @@ class Service:
     def other_link(self, user="alice"):
         """Takes the link that was used last, so that the next request of anyone else goes over another one."""
         holder = self.wire(user)
-        holder.query("BEGIN")
+        holder.hold_link()
         yield holder
         holder.query("ROLLBACK")
         holder.terminate()

@@ -89,12 +89,30 @@ def _run(proxy, history, faults=None):
 
     def reader():
         def step(connection):
+            # Alone, or as a statement of a READ COMMITTED block: each sees what was committed before it.
+            begin = random.choice(["", "", "BEGIN", "BEGIN READ ONLY"])
+            if begin:
+                connection.execute(begin)
+            for _ in range(random.randrange(3) if begin else 1):
+                read(connection)
+            if begin:
+                connection.execute("COMMIT")
+
+        def read(connection):
             k = random.randrange(KEYS)
             query = random.choice(READS)
             least = history.before_read(k)
             value = connection.execute(query, [k], prepare=random.choice([True, False, None])).fetchone()[0]
             history.after_read(k, least, value, query)
-        _until(deadline, proxy, step)
+
+        def careful(connection):
+            try:
+                step(connection)
+            except psycopg.Error:
+                if not connection.closed and connection.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
+                    connection.execute("ROLLBACK")
+                raise
+        _until(deadline, proxy, careful)
 
     def guarded(target, *arguments):
         try:
@@ -129,7 +147,8 @@ def counted(make_cluster, make_proxy):
         return cluster, make_proxy({
             "sportello": {"workers": workers, "monitor_user": "postgres", "default_pool_size": 6},
             "databases": {"app": {"primary": cluster.primary.dsn(), "replicas": [r.dsn() for r in cluster.replicas]}},
-            "cache": {"invalidation": "proxy", "rules": [{"name": "all", "ttl": "1h", "tables": ["counted", "seen"], **rule}]}})
+            "cache": {"invalidation": "proxy", "rules": [{"name": "all", "ttl": "1h", "tables": ["counted", "seen"],
+                                                                      "in_transaction": "read_committed", **rule}]}})
     return make
 
 

@@ -57,7 +57,7 @@ def test_clients_are_not_to_blame_for_a_proxy_that_stood_still(proxy, workers): 
     process = proxy(workers=workers, client_idle_timeout="4s", idle_transaction_timeout="4s", transaction_timeout="5s", query_timeout="5s", default_pool_size=3)
     with process.wire() as idle, process.wire() as in_block, process.wire() as busy:
         idle.query("SELECT 1")
-        in_block.query("BEGIN")
+        in_block.hold_link()
         busy.send(wire.query("SELECT 'busy' FROM pg_sleep(2)"))
         process.send_signal(signal.SIGSTOP)
         watch = Stopwatch()

@@ -37,7 +37,7 @@ def test_what_a_frozen_server_was_asked_fails_within_three_seconds(proxy, primar
     with process.wire(database="cold") as writer, process.wire(database="cold") as reader, process.wire() as elsewhere:
         writer.query("CREATE TABLE t (id int)")
         for client in (writer, reader):
-            client.query("BEGIN")      # so that there are two links
+            client.hold_link()    # so that there are two links
         for client in (writer, reader):
             client.query("COMMIT")
         with frozen(cold):
@@ -81,7 +81,7 @@ def test_idle_links_to_a_frozen_server_are_closed(proxy, primary, make_cluster):
     process = in_front_of_two(proxy, primary, cold)
     clients = [process.wire(database="cold") for _ in range(3)]
     for client in clients:
-        client.query("BEGIN")
+        client.hold_link()
     for client in clients:
         client.query("COMMIT")
     with frozen(cold):

@@ -160,7 +160,7 @@ def test_a_vanished_client_leaves_a_clean_pool(proxy, primary, table, workers, s
 def test_half_closing_clients_are_gone_too(proxy, workers):
     process = one_link(proxy, workers)
     with process.wire() as half:
-        half.query("BEGIN")
+        half.hold_link()
         half.half_close()
         with process.wire() as client:
             assert rows(client.query("SELECT 1")) == ["1"]

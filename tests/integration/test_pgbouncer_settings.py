@@ -82,7 +82,7 @@ def test_server_fast_close_ends_sessions_whose_link_is_to_go(proxy):
     process = proxy(pool_mode="session", server_fast_close=True)
     with process.wire() as idle, process.wire() as busy:
         idle.query("SELECT 1")
-        busy.query("BEGIN")
+        busy.hold_link()
         with process.admin() as console:
             console.execute("RECONNECT")
         with pytest.raises(ConnectionClosed):

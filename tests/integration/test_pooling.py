@@ -18,6 +18,11 @@ def in_parallel(count, task):
         return list(pool.map(task, range(count)))
 
 
+# Clients of two workers that come closer together than this may be served in either order: Pool::kSameInstant, by
+# clocks of whole milliseconds.
+SAME_INSTANT_SECONDS = 0.003
+
+
 def waiting(process, database="app", user="alice"):
     pool = process.pool(database, user)
     return pool["cl_waiting"] if pool else 0
@@ -199,6 +204,8 @@ def test_waiting_clients_are_served_first_come_first_served(proxy, primary, tabl
     for number, client in enumerate(clients):
         client.send(wire.query(f"INSERT INTO {table} SELECT nextval('{table}_order'), '{number}'"))
         wait_until(lambda: waiting(process) == number + 1, f"client {number} waits")
+        seen = Stopwatch()
+        wait_until(lambda: seen.seconds > SAME_INSTANT_SECONDS, "the next client comes later", poll=0.001)
     holder.query("COMMIT")
     for client in clients:
         assert errors(client.read_until_ready()) == []

@@ -71,6 +71,31 @@ TEST(VirtualStatements, TheUnnamedOneIsUnderTheEmptyName) {
   EXPECT_EQ(names.find(""), nullptr);
 }
 
+// Parse, Sync, Parse, Sync: the first is refused when the second was sent long ago.
+TEST(VirtualStatements, ARefusedParseOfTheUnnamedOneLeavesALaterOne) {
+  VirtualStatements names;
+  const StatementRef later = statement("later");
+  names.define("", statement("before"));
+  names.acknowledge();
+  names.define("", statement("refused"));
+  names.define("", later);
+  names.undo(1);
+  names.drop_settled_unnamed();
+  EXPECT_EQ(names.find(""), later);
+  names.undo(1);
+  EXPECT_EQ(names.find(""), nullptr);
+}
+
+TEST(VirtualStatements, AQueryDropsTheUnnamedOneForGood) {
+  VirtualStatements names;
+  names.define("", statement("before"));
+  names.acknowledge();
+  names.define("", statement("skipped"));
+  names.clear_unnamed();
+  names.undo(1);
+  EXPECT_EQ(names.find(""), nullptr);
+}
+
 TEST(VirtualStatementsDeathTest, AcknowledgingMoreThanWasChangedIsOurMistake) {
   VirtualStatements names;
   EXPECT_DEATH(names.acknowledge(), "acknowledged");

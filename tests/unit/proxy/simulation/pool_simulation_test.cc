@@ -120,6 +120,9 @@ class Simulation {
     }
     client.session = std::make_unique<ClientSession>(worker_.context, worker_.scope, 1);
     client.session->begin(intern_settings(values));
+    if (client.number % 2 == 0) {
+      client.session->defer_begin();
+    }
     client.own = std::make_unique<ModelServer>(client.login);
     client.waits = client.disturbed = client.in_block = false;
     client.again.reset();
@@ -196,10 +199,21 @@ class Simulation {
       case 2:
         say(client, client::query("RESET TimeZone"), true);
         return false;
-      case 3:
-        say(client, client::query(client.in_block ? (pick(2) == 0 ? "COMMIT" : "ROLLBACK") : "BEGIN"), true);
+      case 3: {
+        const std::string text = client.in_block ? (pick(2) == 0 ? "COMMIT" : "ROLLBACK") : "BEGIN";
         client.in_block = !client.in_block;
+        switch (pick(3)) {
+          case 0:
+            say(client, client::query(text), true);
+            break;
+          case 1:
+            say(client, client::unnamed(text) + client::sync(), true);
+            break;
+          default:  // in one batch with what comes next
+            say(client, client::unnamed(text) + client::unnamed(own_text(client)) + client::sync(), true);
+        }
         return true;
+      }
       case 4:
         say(client, client::query("SELECT 1/0"), true);
         return false;
@@ -329,7 +343,18 @@ class Simulation {
       return;
     }
     const auto in = std::make_unique<std::string>(client.untaken);
-    const ClientStep step = client.session->on_client_bytes(*in, to_server_, to_client_);
+    ClientStep step = client.session->on_client_bytes(*in, to_server_, to_client_);
+    while (step.need == ClientStep::Need::Link) {
+      const size_t taken = step.taken;
+      const size_t answered =
+          client.session->answer_block_batch(std::string_view(*in).substr(taken), to_client_);
+      if (answered == 0) {
+        break;
+      }
+      step = client.session->on_client_bytes(std::string_view(*in).substr(taken + answered), to_server_,
+                                             to_client_);
+      step.taken += taken + answered;
+    }
     client.untaken.erase(0, step.taken);
     drain(client);
     ASSERT_NE(step.need, ClientStep::Need::Close) << step.detail;
@@ -350,7 +375,7 @@ class Simulation {
       link.owner = &client;
       client.link = &link;
       client.waits = false;
-      client.session->take_link(link.state, to_server_);
+      client.session->take_link(link.state, to_server_, client.again ? LinkUse::Replay : LinkUse::Anything);
       if (client.again) {
         client.session->run_again(*std::exchange(client.again, std::nullopt), to_server_);
       }
@@ -476,7 +501,7 @@ TEST_P(PoolSimulation, LinksThatDieLeaveNobodyHangingAndNoRowAstray) {
   Simulation(GetParam(), true).run();
 }
 
-INSTANTIATE_TEST_SUITE_P(Seeds, PoolSimulation, ::testing::Range(1U, 31U));
+INSTANTIATE_TEST_SUITE_P(Seeds, PoolSimulation, ::testing::Range(1U, 101U));
 
 }  // namespace
 }  // namespace sportello::proxy

@@ -63,6 +63,7 @@ class MemorySession {
   const ServerStep& last_answer() const { return answer_; }
   uint32_t commands() const { return commands_; }
   size_t untaken() const { return pending_.size(); }
+  size_t held() const { return server_pending_.size(); }  // of the server's
 
   LinkState* next_link;
 
