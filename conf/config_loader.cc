@@ -144,7 +144,8 @@ class Loader {
                           {"primary", "replicas", "password_file"}};
     Database& database = config_.databases[name];
     read_settings(file, table, database_settings(), database, section);
-    if (const toml::node* primary = table.get("primary")) read_server(file, *primary, database.primary);
+    if (const toml::node* primary = table.get("primary"))
+      read_server(file, *primary, database.primary, nullptr);
     if (const toml::node* replicas = table.get("replicas")) read_replicas(file, *replicas, database);
     if (const toml::node* password = table.get("password_file")) read_password(file, *password, database);
   }
@@ -235,7 +236,9 @@ class Loader {
 
   // --- servers ---
 
-  void read_server(const TextFile& file, const toml::node& node, ServerAddress& address) {
+  // `others`: what a list of hosts names besides the first; nullptr: no list is taken here.
+  void read_server(const TextFile& file, const toml::node& node, ServerAddress& address,
+                   std::vector<ServerAddress>* others) {
     const Place place{&file, position_of(node.source())};
     const auto* const text = node.as_string();
     if (text == nullptr)
@@ -248,6 +251,11 @@ class Loader {
     if (conninfo.has_literal_password && file.is_open_to_others)
       places_.warning(place, "a password is written here, and everybody on this machine may read this file");
     address = std::move(conninfo.address);
+    if (others != nullptr)
+      *others = std::move(conninfo.others);
+    else if (!conninfo.others.empty())
+      places_.error(place_inside(place, text->get(), conninfo.hosts_offset),
+                    "one server is expected here; others go into replicas");
   }
 
   void read_replicas(const TextFile& file, const toml::node& node, Database& database) {
@@ -257,7 +265,13 @@ class Loader {
           {&file, position_of(node.source())},
           "replicas is a list: [\"host=… port=…\", …], not " + std::string(toml_type_name(node)));
     database.replicas.clear();
-    for (const toml::node& replica : *list) read_server(file, replica, database.replicas.emplace_back());
+    for (const toml::node& replica : *list) {
+      ServerAddress first;
+      std::vector<ServerAddress> others;
+      read_server(file, replica, first, &others);
+      database.replicas.push_back(std::move(first));
+      for (ServerAddress& other : others) database.replicas.push_back(std::move(other));
+    }
   }
 
   void read_password(const TextFile& named_in, const toml::node& node, Database& database) {

@@ -1,5 +1,6 @@
 #include "conf/conninfo.h"
 
+#include <algorithm>
 #include <charconv>
 #include <optional>
 #include <utility>
@@ -32,7 +33,9 @@ class Parser {
     else
       cut_keywords();
     for (const Parameter& parameter : parameters_) apply(parameter);
-    settle_host();
+    settle_servers();
+    std::stable_sort(result_.problems.begin(), result_.problems.end(),
+                     [](const auto& one, const auto& other) { return one.offset < other.offset; });
     return std::move(result_);
   }
 
@@ -126,6 +129,8 @@ class Parser {
   }
 
   void cut_host(size_t begin, size_t end) {
+    if (text_.substr(begin, end - begin).find(',') != std::string_view::npos)
+      return problem(begin, "a URI names one server here; a list is written as host=a,b port=1,2");
     size_t host_end = std::min(text_.find(':', begin), end);
     size_t after = host_end;
     if (begin < end && text_[begin] == '[') {
@@ -196,9 +201,8 @@ class Parser {
   void refuse_key(const Parameter& parameter);
 
   void apply_host(const Parameter& parameter, std::string value) {
-    if (value.find(',') != std::string::npos)
-      return problem(parameter.value_offset, "one server is expected here; others go into replicas");
     host_ = std::move(value);
+    host_offset_ = parameter.value_offset;
   }
 
   void apply_hostaddr(const Parameter& parameter, std::string value) {
@@ -206,19 +210,59 @@ class Parser {
     hostaddr_offset_ = parameter.key_offset;
   }
 
-  void settle_host() {
+  void apply_port(const Parameter& parameter, std::string value) {
+    port_ = std::move(value);
+    port_offset_ = parameter.value_offset;
+  }
+
+  static std::vector<std::string> parts_of(const std::string& list) {
+    std::vector<std::string> parts;
+    for (size_t begin = 0; begin <= list.size();) {
+      const size_t end = std::min(list.find(',', begin), list.size());
+      parts.push_back(list.substr(begin, end - begin));
+      begin = end + 1;
+    }
+    return parts;
+  }
+
+  // An empty part of a list is the default, as it is for libpq.
+  uint16_t port_of(const std::string& text, bool is_in_list) {
+    uint16_t port = ServerAddress().port;
+    if (text.empty() && is_in_list) return port;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
+    if (error != std::errc() || end != text.data() + text.size() || port == 0)
+      problem(port_offset_, "the port is a number from 1 to 65535");
+    return port;
+  }
+
+  void settle_servers() {
     if (!hostaddr_.empty() && !host_.empty() && host_ != hostaddr_)
       problem(hostaddr_offset_, "either host or hostaddr: a name is always looked up here");
     const std::string& given = host_.empty() ? hostaddr_ : host_;
-    if (!given.empty()) result_.address.host = given;
-  }
-
-  void apply_port(const Parameter& parameter, std::string value) {
-    uint16_t port = 0;
-    const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), port);
-    if (error != std::errc() || end != value.data() + value.size() || port == 0)
-      return problem(parameter.value_offset, "the port is a number from 1 to 65535");
-    result_.address.port = port;
+    const std::vector<std::string> hosts = parts_of(given);
+    const std::vector<std::string> ports = port_ ? parts_of(*port_) : std::vector<std::string>();
+    if (ports.size() > 1 && ports.size() != hosts.size())
+      return problem(port_offset_, std::to_string(ports.size()) + " ports for " +
+                                       std::to_string(hosts.size()) + " hosts: one for all, or one for each");
+    const ServerAddress shared = result_.address;
+    result_.hosts_offset = host_.empty() ? hostaddr_offset_ : host_offset_;
+    for (size_t i = 0; i < hosts.size(); ++i) {
+      if (hosts.size() > 1 && hosts[i].empty())
+        return problem(result_.hosts_offset, "a host of the list is empty");
+      ServerAddress server = shared;
+      if (!hosts[i].empty()) server.host = hosts[i];
+      if (ports.size() > 1)
+        server.port = port_of(ports[i], true);
+      else if (port_)
+        server.port = i == 0 ? port_of(*port_, false) : result_.address.port;
+      const auto is_it = [&](const ServerAddress& other) {
+        return other.host == server.host && other.port == server.port;
+      };
+      if (i == 0)
+        result_.address = std::move(server);
+      else if (!is_it(result_.address) && std::none_of(result_.others.begin(), result_.others.end(), is_it))
+        result_.others.push_back(std::move(server));
+    }
   }
 
   void apply_sslmode(const Parameter& parameter, std::string value) {
@@ -248,6 +292,9 @@ class Parser {
   size_t at_ = 0;
   std::vector<Parameter> parameters_;
   std::string host_;
+  size_t host_offset_ = 0;
+  std::optional<std::string> port_;
+  size_t port_offset_ = 0;
   std::string hostaddr_;
   size_t hostaddr_offset_ = 0;
   Conninfo result_;

@@ -1,6 +1,7 @@
 // A server's address as libpq takes it: "host=… port=…" or "postgresql://user@host:port/name?…"
 // (libpq-connect.html#LIBPQ-CONNSTRING), of which we take the parameters that mean something to a proxy.
-// Several hosts are refused: a database has one primary, and its replicas are listed as such.
+// Lists of hosts and ports, separated by commas, name several servers that share all other parameters; one
+// port may be for all.
 //
 // Environment variables are put in after the text was cut into its parts, so that whatever they hold (blanks,
 // quotes, an '@' in a password) stays one value. Messages never repeat a value.
@@ -21,8 +22,10 @@ struct ConninfoProblem {
 };
 
 struct Conninfo {
-  ServerAddress address;
+  ServerAddress address;              // the first, where a list is given
+  std::vector<ServerAddress> others;  // the rest of it; a server given twice is here once
   std::vector<ConninfoProblem> problems;
+  size_t hosts_offset = 0;            // where the text names its hosts
   bool has_literal_password = false;  // written down in the text itself
 };
 

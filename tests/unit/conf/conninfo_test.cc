@@ -55,6 +55,43 @@ TEST(Conninfo, Uris) {
   EXPECT_EQ(good("postgresql:///d?host=/run/pg").host, "/run/pg");
 }
 
+TEST(Conninfo, AListOfHostsIsSeveralServersThatShareTheRest) {
+  const Conninfo three = parse_conninfo("host=a,b,/run/c port=5432,,5433 dbname=d user=u", environment);
+  ASSERT_TRUE(three.problems.empty());
+  EXPECT_EQ(three.address.host, "a");
+  ASSERT_EQ(three.others.size(), 2U);
+  EXPECT_EQ(three.others[0].host, "b");
+  EXPECT_EQ(three.others[0].port, 5432);
+  EXPECT_EQ(three.others[1].host, "/run/c");
+  EXPECT_EQ(three.others[1].port, 5433);
+  EXPECT_EQ(three.others[1].dbname, "d");
+  EXPECT_EQ(three.others[1].user, "u");
+
+  const Conninfo one_port = parse_conninfo("port=6000 hostaddr=10.0.0.1,10.0.0.2", environment);
+  ASSERT_EQ(one_port.others.size(), 1U);
+  EXPECT_EQ(one_port.others[0].host, "10.0.0.2");
+  EXPECT_EQ(one_port.others[0].port, 6000);
+}
+
+TEST(Conninfo, AServerThatIsListedTwiceIsOne) {
+  const Conninfo conninfo = parse_conninfo("host=a,b,a,b port=1,2,1,3", environment);
+  ASSERT_EQ(conninfo.others.size(), 2U);
+  EXPECT_EQ(conninfo.others[0].port, 2);
+  EXPECT_EQ(conninfo.others[1].port, 3);
+}
+
+TEST(Conninfo, ListsThatDoNotFitAreRefusedWhereTheyStand) {
+  const auto first = [](std::string_view text) {
+    const Conninfo conninfo = parse_conninfo(text, environment);
+    return conninfo.problems.empty() ? ConninfoProblem{0, ""} : conninfo.problems.front();
+  };
+  EXPECT_EQ(first("host=a,b,c port=1,2").message, "2 ports for 3 hosts: one for all, or one for each");
+  EXPECT_EQ(first("host=a,b,c port=1,2").offset, 16U);
+  EXPECT_EQ(first("host=a,,c").message, "a host of the list is empty");
+  EXPECT_EQ(first("host=a,,c").offset, 5U);
+  EXPECT_EQ(first("host=a,b port=1,x").message, "the port is a number from 1 to 65535");
+}
+
 TEST(Conninfo, AVariableIsOneValueWhateverItHolds) {
   EXPECT_EQ(good("host=h password=${PW} user=bob").password, "it's a 'b c' \\ @/ $$");
   EXPECT_EQ(good("postgresql://bob:${PW}@h/d").password, "it's a 'b c' \\ @/ $$");
@@ -63,11 +100,11 @@ TEST(Conninfo, AVariableIsOneValueWhateverItHolds) {
 
 TEST(Conninfo, AllProblemsAreToldWithTheirPlaces) {
   const Conninfo conninfo = parse_conninfo("host=a,b port=0 sslmod=require sslmode=yes", environment);
-  ASSERT_EQ(conninfo.problems.size(), 4U);
-  EXPECT_EQ(conninfo.problems[0].offset, 5U);
-  EXPECT_EQ(conninfo.problems[1].message, "the port is a number from 1 to 65535");
-  EXPECT_EQ(conninfo.problems[2].message, "unknown connection parameter \"sslmod\": did you mean sslmode?");
-  EXPECT_EQ(conninfo.problems[2].offset, 16U);
+  ASSERT_EQ(conninfo.problems.size(), 3U);
+  EXPECT_EQ(conninfo.problems[0].offset, 14U);
+  EXPECT_EQ(conninfo.problems[0].message, "the port is a number from 1 to 65535");
+  EXPECT_EQ(conninfo.problems[1].message, "unknown connection parameter \"sslmod\": did you mean sslmode?");
+  EXPECT_EQ(conninfo.problems[1].offset, 16U);
 }
 
 TEST(Conninfo, BrokenTextsAreRefused) {
