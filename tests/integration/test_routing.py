@@ -74,6 +74,17 @@ def test_a_lone_read_goes_to_a_replica_and_a_write_to_the_primary(routed, worker
     assert cluster.primary.value("SELECT v FROM t0 WHERE k = 1") == 2
 
 
+def test_a_list_of_hosts_is_as_many_replicas(make_cluster, make_proxy):
+    cluster = make_cluster(2, None)
+    config = _config(cluster)
+    ports = ",".join(str(replica.port) for replica in cluster.replicas)
+    config["databases"]["app"]["replicas"] = [f"host=127.0.0.1,127.0.0.1 port={ports} dbname=app"]
+    proxy = make_proxy(config)
+    _wait_routing(proxy, 2)
+    with proxy.connect() as connection:
+        assert {_port(connection) for _ in range(50)} <= {replica.port for replica in cluster.replicas}
+
+
 @pytest.mark.parametrize("statement", [
     "SELECT 1; UPDATE t0 SET v = 7 WHERE k = 1",
     "WITH x AS (UPDATE t0 SET v = 7 WHERE k = 1 RETURNING v) SELECT * FROM x",

@@ -102,6 +102,24 @@ TEST(ConfigLoader, DatabasesUsersAndRulesAreRead) {
   EXPECT_TRUE(config.cache.rules[1].shared);
 }
 
+TEST(ConfigLoader, AListOfHostsIsAsManyReplicas) {
+  const Database database =
+      good("",
+           "[databases.d]\nprimary = \"host=a\"\nreplicas = [\"host=b,c port=1,2 weight=3\", \"host=d\"]\n")
+          .databases.at("d");
+  ASSERT_EQ(database.replicas.size(), 3U);
+  EXPECT_EQ(database.replicas[1].host, "c");
+  EXPECT_EQ(database.replicas[1].port, 2);
+  EXPECT_EQ(database.replicas[1].weight, 3);
+  EXPECT_EQ(database.replicas[2].host, "d");
+}
+
+TEST(ConfigLoader, APrimaryIsOneServer) {
+  const ConfigLoad result =
+      load({}, "[sportello]\nauth_type = \"trust\"\n[databases.d]\nprimary = \"host=a,b\"\n");
+  EXPECT_THAT(result.diagnostics.back().to_string(), HasSubstr("4:17: error: one server is expected here"));
+}
+
 TEST(ConfigLoader, AProblemHasItsPlaceAndWhatWouldBeRight) {
   const ConfigLoad result = load({}, "[sportello]\nauth_type = \"trust\"\nlisten_prt = 1\n");
   EXPECT_EQ(
