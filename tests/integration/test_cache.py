@@ -72,7 +72,7 @@ def test_what_is_answered_from_memory_counts_as_a_transaction(cached):
     def counted():
         row = next(row for row in proxy.show("STATS_TOTALS") if row["database"] == "app")
         return row["xact_count"], row["query_count"]
-    with proxy.connect() as reader:
+    with proxy.connect(prepare_threshold=None) as reader:  # each execution is one batch
         _wait_cached(proxy, reader, COUNT)
         reader.execute(COUNT)  # by now the worker has counted what it answered before
         hits, before = int(_rule(proxy)["hits"]), counted()
