@@ -86,18 +86,22 @@ void ClientSession::tell_lost(const Error& why, Outbox& to_client) {
   std::string& out = to_client.own();
   bool batch_failed = link.skips_to_sync;
   bool batch_open = link.unsynced;
+  bool told = batch_failed;
   for (size_t i = 0; i < link.owed.size(); i++) {
     const OwedAnswer& owed = link.owed[i];
     if (owed.delivery == Delivery::Swallow || owed.request == Request::CopyEnd) {
       continue;
     }
-    // A Sync by itself: the rest of its batch was answered, but what that came to is not said.
+    // A Sync by itself: the rest of its batch was answered, but what that came to is not said. In a block
+    // that was lost, of a batch that has written nothing the next statement is told: who has only prepared
+    // has had his one answer (psycopg takes a second one for a mistake of its own).
     const bool is_answered =
         owed.request == Request::Sync || (owed.completed && why.sqlstate != sqlstate::kProtocolViolation);
-    const bool tells = !is_answered || in_block || in_doubt || may_open_block_;
+    const bool has_written = in_block && owed.has(OwedEffect::MayWrite);
+    const bool tells = !is_answered || in_doubt || may_open_block_ || has_written;
     if (tells && !batch_failed && !owed.failed) {
       append_error_response(out, Severity::Error, error);
-      batch_failed = true;
+      batch_failed = told = true;
       fail_deferred_block();
     }
     if (owed.request == Request::Sync || owed.request == Request::Query ||
@@ -110,8 +114,12 @@ void ClientSession::tell_lost(const Error& why, Outbox& to_client) {
     if (!batch_failed) {
       append_error_response(out, Severity::Error, error);
     }
+    told = true;
     fail_deferred_block();
     skips_to_sync_ = true;
+  }
+  if (in_block && !told) {
+    failed_why_ = std::make_unique<Error>(std::move(error));
   }
 }
 

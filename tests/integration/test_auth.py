@@ -266,7 +266,8 @@ def test_unix_sockets_have_peer_logins_and_a_file_mode(proxy):
     process.set(auth_type="hba", auth_hba_file=path, unix_socket_mode="0770")
     process.start()
     socket_path = process.path(f".s.PGSQL.{process.port}")
-    assert stat.S_IMODE(os.stat(socket_path).st_mode) == 0o770
+    # It may be seen between bind() and chmod(), when nobody can connect to it yet.
+    wait_until(lambda: stat.S_IMODE(os.stat(socket_path).st_mode) == 0o770, "the mode is set", 5)
     from sportello_testing.wire_client import WireClient
     with WireClient(unix_path=socket_path) as client:
         client.login("alice", "app")

@@ -139,6 +139,16 @@ TEST_F(LinkLost, AStatementOfABlockWhoseSyncIsNotAnsweredIsTold) {  // F2
   EXPECT_THAT(a.to_client(), ElementsAre("ERROR 08006 'server connection lost'", "ReadyForQuery E"));
 }
 
+// psycopg prepares so, and expects one result.
+TEST_F(LinkLost, AParseOfABlockWhoseSyncIsNotAnsweredIsToldByTheNextStatement) {  // F2
+  begin();
+  a.client(client::parse("s", "INSERT INTO t VALUES (1)") + client::sync()).server(kParsed);
+  dies();
+  EXPECT_THAT(a.to_client(), ElementsAre("ReadyForQuery E"));
+  a.client(client::query("COMMIT"));
+  EXPECT_THAT(a.to_client(), ElementsAre("ERROR 08006 'server connection lost'", "ReadyForQuery I"));
+}
+
 TEST_F(LinkLost, ABeginWhoseSyncIsNotAnsweredIsTold) {  // F2
   a.client(client::unnamed("BEGIN") + client::sync()).server(kParsed + kBound + server::complete("BEGIN"));
   dies();
