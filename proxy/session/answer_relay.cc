@@ -232,7 +232,7 @@ bool ClientSession::on_answer(Relaying& relaying, const Frame& frame, std::strin
         restore_login_settings(std::exchange(restores_, uint16_t{0}), relaying.to_client);
       }
     }
-    if (visible && block_.is_open) {
+    if (visible && has_deferred_block()) {
       relaying.swallow(front.size());
       if (relaying.recorder != nullptr) {
         relaying.recorder->feed(front);
@@ -499,11 +499,11 @@ bool ClientSession::on_error(Relaying& relaying, const Frame& frame, std::string
     }
     owed.failed = true;
     owed.began = true;
-    block_.failed = block_.is_open;
+    note_block_failed();
     relaying.pass(front.size());
     return true;
   }
-  block_.failed = block_.is_open;
+  note_block_failed();
   // Also when it answers a Parse of ours: it was made for what the client asked.
   relaying.pass(front.size());
   relaying.send_run();

@@ -65,7 +65,9 @@ Route ClientConnection::choose() {
   DatabaseScope& scope = session_->scope();
   const cache::ReadNeeds needs =
       read_needs(set.freshness, session_->reading(), scope.tables.all(), session_->freshness()->last_write());
-  PoolFilter filter(*worker_, *pool_, session_->deferred_block().server.get());
+  const NodeRuntime* only =
+      session_->has_deferred_block() ? session_->deferred_block().server.get() : nullptr;
+  PoolFilter filter(*worker_, *pool_, only);
   const Route route = choose_node(set, needs, filter);
   if (route.reason == RouteReason::FloorNotReached || route.reason == RouteReason::Fenced) {
     scope.held_at.store(worker_->now().time_since_epoch().count(), std::memory_order_relaxed);

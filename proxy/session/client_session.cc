@@ -67,11 +67,11 @@ void ClientSession::take_link(LinkState& link, Outbox& to_server, LinkUse use) {
     send_settings(to_server);
     link.replay.begin();  // what is ours in front of a batch does not keep it from being lone
   }
-  if (block_.is_open && use == LinkUse::Anything) {
+  if (has_deferred_block() && use == LinkUse::Anything) {
     send_begin(to_server);
     link.replay.drop();
-  } else if (block_.is_open && use == LinkUse::Replay) {
-    block_.reads_alone = false;  // the primary has answered: what is newer there is not unseen again
+  } else if (has_deferred_block() && use == LinkUse::Replay) {
+    block_->reads_alone = false;  // the primary has answered: what is newer there is not unseen again
   }
 }
 
@@ -274,7 +274,7 @@ ClientSession::Outcome ClientSession::on_query(const Message& message, Outbox& t
   }
   const auto& facts = facts_of(*text);
   if (link_ == nullptr) {
-    if (!facts->multi && facts->has(sql::Effect::DiscardAll) && !block_.is_open) {
+    if (!facts->multi && facts->has(sql::Effect::DiscardAll) && !has_deferred_block()) {
       // Nothing of this session is on any server.
       if (names_) {
         names_.reset();

@@ -160,8 +160,9 @@ class ClientSession {
   void defer_begin() { defers_begin_ = true; }
   // BEGIN, COMMIT or ROLLBACK in the extended protocol; returns how much of `in` was answered.
   size_t answer_block_batch(std::string_view in, Outbox& to_client);
-  bool has_deferred_block() const { return block_.is_open; }
-  DeferredBlock& deferred_block() { return block_; }
+  bool has_deferred_block() const { return block_ != nullptr && block_->is_open; }
+  // Only if there is one.
+  DeferredBlock& deferred_block() { return *block_; }
   // All that was asked on its link is answered, and what comes next means the same as without a link: the
   // session keeps its link for good and has left nothing there, or it is in a block that is READ COMMITTED
   // for certain and has done nothing but plain reads.
@@ -171,9 +172,9 @@ class ClientSession {
            !discards_names_ && (in_block_on_link() ? block_only_reads_ : keeps_link_ && link_->at_rest());
   }
   bool in_block_on_link() const { return link_ != nullptr && link_->status == TransactionStatus::InBlock; }
-  BlockCounts take_block_counts() { return std::exchange(block_.counts, {}); }
+  BlockCounts take_block_counts() { return block_ ? std::exchange(block_->counts, {}) : BlockCounts(); }
   // The client is in a transaction block, or takes itself to be in one that was lost.
-  bool in_block_without_link() const { return block_.is_open || failed_block_; }
+  bool in_block_without_link() const { return has_deferred_block() || failed_block_; }
 
   // ---- where there are replicas ----
   // From now on it is known what the session writes, and what it must find in what it reads.
@@ -265,6 +266,11 @@ class ClientSession {
   void send_begin(Outbox& to_server);
   TransactionStatus status_after_lone_read();
   void fail_deferred_block();
+  void note_block_failed() {
+    if (has_deferred_block()) {
+      block_->failed = true;
+    }
+  }
   static bool is_asked_of_replicas(const sql::StatementFacts& facts);
   // link_loss.cc
   Outcome on_message_without_server(const Message& message, Outbox& to_client);
@@ -380,9 +386,9 @@ class ClientSession {
   bool link_differs_ = false;       // from settings_: set right before the next statement
   uint16_t restores_ = 0;           // settings that go back to login's at the next ReadyForQuery
   std::shared_ptr<const sql::StatementFacts>
-      followed_;              // a SET that succeeded; its transaction has not ended
-  Consequences portal_then_;  // of what was bound since the last Sync
-  DeferredBlock block_;
+      followed_;                          // a SET that succeeded; its transaction has not ended
+  Consequences portal_then_;              // of what was bound since the last Sync
+  std::unique_ptr<DeferredBlock> block_;  // made when the first begins
   bool defers_begin_ = false;
   bool block_only_reads_ = false;      // the block that send_begin() began; see rests_on_link()
   bool ends_failed_block_ = false;     // the statement bound in a failed block is ROLLBACK or COMMIT

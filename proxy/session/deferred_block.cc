@@ -64,7 +64,7 @@ bool ClientSession::is_answered_here(const sql::StatementFacts& facts) const {
   if (!defers_begin_ || facts.multi) {
     return false;
   }
-  if (!block_.is_open) {
+  if (!has_deferred_block()) {
     return facts.kind == StatementKind::Begin;
   }
   return !facts.chain && (facts.kind == StatementKind::Commit || facts.kind == StatementKind::Rollback);
@@ -72,13 +72,14 @@ bool ClientSession::is_answered_here(const sql::StatementFacts& facts) const {
 
 // Returns the command's tag.
 std::string_view ClientSession::change_block(std::string_view text, const sql::StatementFacts& facts) {
-  block_.counts.commands++;
   if (facts.kind == StatementKind::Begin) {
     open_block(text, facts);
+    block_->counts.commands++;
     return facts.block.by_start ? "START TRANSACTION" : "BEGIN";
   }
-  block_.end();
-  block_.counts.transactions++;
+  block_->end();
+  block_->counts.commands++;
+  block_->counts.transactions++;
   return facts.kind == StatementKind::Commit ? "COMMIT" : "ROLLBACK";
 }
 
@@ -208,41 +209,44 @@ bool ClientSession::is_statement_of(BlockBatch& batch, std::string_view name) {
 
 void ClientSession::open_block(std::string_view text, const sql::StatementFacts& facts) {
   const BlockMode& mode = facts.block;
-  block_.is_open = true;
-  block_.failed = false;
-  block_.counts.began = true;
-  block_.begin = text;
+  if (block_ == nullptr) {
+    block_ = std::make_unique<DeferredBlock>();
+  }
+  block_->is_open = true;
+  block_->failed = false;
+  block_->counts.began = true;
+  block_->begin = text;
   const bool by_default = mode.isolation == BlockMode::Isolation::Default &&
                           scope_->begins_read_committed.load(std::memory_order_relaxed) &&
                           find_startup(settings_->startup, "default_transaction_isolation") == nullptr;
-  block_.is_read_committed = by_default || mode.isolation == BlockMode::Isolation::ReadCommitted;
+  block_->is_read_committed = by_default || mode.isolation == BlockMode::Isolation::ReadCommitted;
   const bool is_read_only = mode.access == BlockMode::Access::Default
                                 ? (*settings_)[Tracked::DefaultTransactionReadOnly] == "on"
                                 : mode.access == BlockMode::Access::ReadOnly;
-  block_.reads_alone = is_read_only && block_.is_read_committed && facts.hint != sql::RouteHint::Primary;
+  block_->reads_alone = is_read_only && block_->is_read_committed && facts.hint != sql::RouteHint::Primary;
 }
 
 TransactionStatus ClientSession::status_without_link() const {
-  return failed_block_    ? TransactionStatus::Failed
-         : block_.is_open ? TransactionStatus::InBlock
-                          : TransactionStatus::Idle;
+  return failed_block_          ? TransactionStatus::Failed
+         : has_deferred_block() ? TransactionStatus::InBlock
+                                : TransactionStatus::Idle;
 }
 
 // From here on the server is told of the block as if the client had sent its BEGIN with what follows: a lost
 // link takes the block with it.
 void ClientSession::send_begin(Outbox& to_server) {
   owe({.request = Request::Query, .delivery = Delivery::Swallow});
-  append_query(to_server.own(), block_.begin);
+  append_query(to_server.own(), block_->begin);
   link_->unnamed_id = 0;  // a simple query drops it
   link_->status = TransactionStatus::InBlock;
-  block_only_reads_ = block_.is_read_committed;
-  block_.end();
+  block_only_reads_ = block_->is_read_committed;
+  block_->end();
 }
 
 // A read of the block, asked alone, has been answered outside any: what the client is told of where it
 // stands.
 TransactionStatus ClientSession::status_after_lone_read() {
-  if (block_.failed) {
+  if (has_deferred_block() && block_->failed) {
     fail_deferred_block();
   }
   return status_without_link();
@@ -250,8 +254,8 @@ TransactionStatus ClientSession::status_after_lone_read() {
 
 // What wanted a link in an open block has failed, and the block with it.
 void ClientSession::fail_deferred_block() {
-  if (block_.is_open) {
-    block_.end();
+  if (has_deferred_block()) {
+    block_->end();
     failed_block_ = true;
   }
 }

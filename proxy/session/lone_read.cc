@@ -29,7 +29,7 @@ LoneRead not_lone(RouteReason reason) { return {.bytes = 0, .reason = reason}; }
 
 // One statement of the batch: what keeps it from a replica; what it reads is added to `read`.
 RouteReason ClientSession::read_route(const sql::FactsPtr& facts, LoneRead& read) {
-  if (block_.is_open && is_asked_of_replicas(*facts)) {
+  if (has_deferred_block() && is_asked_of_replicas(*facts)) {
     return RouteReason::Replica;
   }
   const RouteReason by_text = text_route(*facts);
@@ -43,7 +43,7 @@ RouteReason ClientSession::read_route(const sql::FactsPtr& facts, LoneRead& read
   if (meaning == nullptr) {
     return RouteReason::NamesUnknown;
   }
-  if (meaning->route == RouteReason::Replica && block_.is_open && meaning->facts.hangs_on_transaction) {
+  if (meaning->route == RouteReason::Replica && has_deferred_block() && meaning->facts.hangs_on_transaction) {
     return RouteReason::NotALoneRead;
   }
   if (meaning->route == RouteReason::Replica) {
@@ -56,7 +56,7 @@ RouteReason ClientSession::read_route(const sql::FactsPtr& facts, LoneRead& read
 LoneRead ClientSession::lone_read(std::string_view in) {
   reading_.clear();
   Frame frame{};
-  if (!may_look_ahead() || freshness_ == nullptr || (block_.is_open && !block_.reads_alone) ||
+  if (!may_look_ahead() || freshness_ == nullptr || (has_deferred_block() && !block_->reads_alone) ||
       peek_frame(in, frame) != FrameStatus::Header || frame.total_bytes() > in.size()) {
     return not_lone(RouteReason::NotALoneRead);
   }
