@@ -220,7 +220,7 @@ def test_a_read_that_conflicts_with_replay_is_asked_of_the_primary_unseen(routed
     _wait_routing(proxy, 1)
     before = sum(int(n["retried"]) for n in proxy.show("NODES"))
     # A big answer would already be on its way when the conflict comes; this one says nothing until its end.
-    slow = "SELECT sum(length(repeat(a.v::text || b.v::text, 60))) FROM t0 a, t0 b, generate_series(1, 400) g"
+    slow = "SELECT sum(length(repeat(a.v::text || b.v::text, 60))) FROM t0 a, t0 b, generate_series(1, 150) g"
     with proxy.connect() as connection:
         done = threading.Event()
 
