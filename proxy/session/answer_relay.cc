@@ -173,6 +173,11 @@ ServerStep ClientSession::on_server_bytes(std::string_view in, Outbox& to_server
   if (!relaying.step.broken && (flushed_ || link_->skips_to_sync)) {
     rest_after_preparing(to_server);
   }
+  if (relaying.step.broken && relaying.step.again) {
+    // The replica went down in the same breath: the loss of its link finds what is to be asked elsewhere.
+    link_->replay = std::move(*relaying.step.again);
+    relaying.step.again.reset();
+  }
   relaying.step.taken = relaying.at;
   relaying.step.free = !relaying.step.broken && link_->at_rest() && pins_ == 0 && !keeps_link_ &&
                        body_left_ == 0 && link_->body_left == 0;

@@ -131,6 +131,25 @@ TEST_F(LoneReads, AnErrorOfTheReplicaIsAskedOfThePrimary) {
   EXPECT_EQ(drain(to_client), server::selected("1"));
 }
 
+// A conflict with replay is an error, and at once the end of the connection.
+TEST_F(LoneReads, AnErrorAndAGoodbyeInOneBreathAreAskedOfThePrimary) {
+  const std::string read = client::query("SELECT * FROM t");
+  ASSERT_EQ(length(read), read.size());
+  session.take_link(replica, to_server, LinkUse::LoneRead);
+  send(read);
+  drain(to_server);
+  const ServerStep step =
+      answer(server::error("40001", "canceling statement due to conflict with recovery") + kReady +
+             server::fatal("40001", "terminating connection due to conflict with recovery"));
+  EXPECT_TRUE(step.broken);
+  EXPECT_EQ(step.again, nullptr);
+  const LinkLoss loss = session.lose_link({sqlstate::kConnectionFailure, "gone"}, to_client);
+  ASSERT_TRUE(loss.again.has_value());
+  EXPECT_TRUE(loss.again->of_lone_read);
+  EXPECT_EQ(loss.again->bytes, read);
+  EXPECT_THAT(drain(to_client), IsEmpty());
+}
+
 // A server that goes down first sends what it had ready, then says goodbye.
 TEST_F(LoneReads, AServersGoodbyeInFrontOfTheFirstRowIsUnseen) {
   const std::string goodbye =
