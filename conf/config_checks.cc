@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <set>
 
+#include "conf/endpoint.h"
+
 namespace sportello::conf {
 
 namespace {
@@ -106,6 +108,13 @@ void check_pools(const Config& config, ConfigPlaces& places) {
     places.error(places.of("sql_inspect_max"), "sql_inspect_max is above max_packet_size");
 }
 
+void check_http(const Config& config, ConfigPlaces& places) {
+  const auto endpoint = parse_endpoint(config.http_listen);
+  if (endpoint && endpoint->port == config.listen_port &&
+      (endpoint->host == config.listen_addr || endpoint->host == "*" || config.listen_addr == "*"))
+    places.error(places.of("http_listen"), "clients of the database come in at this port (listen_port)");
+}
+
 bool is_fingerprint(std::string_view text) {
   return text.size() == 16 && text.find_first_not_of("0123456789abcdefABCDEF") == std::string_view::npos;
 }
@@ -141,6 +150,7 @@ void check(const Config& config, ConfigPlaces& places) {
   check_authentication(config, places);
   check_tls(config, places);
   check_pools(config, places);
+  check_http(config, places);
   for (const auto& [name, database] : config.databases) check_database(config, name, database, places);
   check_rules(config, places);
   if (config.databases.empty()) places.warning(places.of("databases"), "no [databases] are configured");

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "conf/diagnostic.h"
+#include "conf/endpoint.h"
 #include "conf/enum_names.h"
 #include "conf/quantity.h"
 
@@ -92,8 +93,8 @@ class Assignment {
     if (!value) return wrong_type("a string");
     if (value->find('\0') != std::string::npos) return fail("a string has no NUL in it");
     if (form_ == Form::TlsProtocols) return assign_protocols(member, *value);
-    if (form_ == Form::Endpoint && !value->empty() && !is_endpoint(*value))
-      return fail("an address and a port are expected, such as \"127.0.0.1:9127\"");
+    if (form_ == Form::Endpoint && !value->empty())
+      if (std::string problem = endpoint_problem(*value); !problem.empty()) return fail(std::move(problem));
     *member = *std::move(value);
   }
 
@@ -206,16 +207,6 @@ class Assignment {
     } else {
       fail("it is \"TLSv1.2\" or \"TLSv1.3\", the oldest version that is allowed");
     }
-  }
-
-  static bool is_endpoint(const std::string& value) {
-    const size_t colon = value.rfind(':');
-    if (colon == std::string::npos || colon == 0) return false;
-    uint16_t port = 0;
-    const char* const begin = value.data() + colon + 1;
-    const char* const end = value.data() + value.size();
-    const auto [stopped, error] = std::from_chars(begin, end, port);
-    return error == std::errc() && stopped == end && port != 0;
   }
 
   const toml::node& node_;
