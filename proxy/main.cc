@@ -126,14 +126,22 @@ int serve(const std::string& path) {
     log_error("{}", sockets.error().message);
     return 1;
   }
+  auto http = make_http_sockets(conf);
+  if (!http.ok()) {
+    log_error("{}", http.error().message);
+    return 1;
+  }
   for (const std::string& name : track_extra_parameters(conf.track_extra_parameters)) {
     log_warning("track_extra_parameters: \"{}\" is one too many and is not tracked", name);
   }
   WorkerGroup group(load.config);
-  ControlPlane control(path, load.config, group);
+  ControlPlane control(path, load.config, group, std::move(http).value());
   group.start(std::move(sockets).value());
   log_info("sportello {} is ready: {} workers, {}:{}", SPORTELLO_VERSION, group.size(), conf.listen_addr,
            conf.listen_port);
+  if (!conf.http_listen.empty()) {
+    log_info("metrics and health: http://{}/", conf.http_listen);
+  }
   control.run();
   group.stop();
   log_info("stopped");

@@ -58,37 +58,41 @@ uint64_t sum(const auto& counts) {
   return all;
 }
 
-// The promise that holds at this moment.
-std::string guarantee(bool knows, bool follows, const FollowerFacts& facts) {
-  if (!knows) {
-    return "the catalog is not known: nothing is served";
-  }
-  if (!follows) {
-    return "writes through this proxy at once, others within the rules' ttl";
-  }
-  return facts.guards ? "writes through this proxy at once, others as soon as the log tells"
-                      : "the log is not followed: nothing is served but untracked_tables";
-}
-
 Error no_such(const char* what, const std::string& name) {
   return {sqlstate::kInvalidParameterValue, std::string("there is no ") + what + " \"" + name + "\""};
 }
 
 }  // namespace
 
+std::string_view CacheGuarantee::words() const {
+  if (!knows_catalog) {
+    return "the catalog is not known: nothing is served";
+  }
+  if (!follows_log) {
+    return "writes through this proxy at once, others within the rules' ttl";
+  }
+  return follower.guards ? "writes through this proxy at once, others as soon as the log tells"
+                         : "the log is not followed: nothing is served but untracked_tables";
+}
+
+CacheGuarantee guarantee_of(const DatabaseRuntime& database, const conf::Config& conf) {
+  const cache::CatalogSlot::Entry known = database.scope.catalog.entry();
+  return {.knows_catalog = known.catalog != nullptr && known.ddl_epoch == database.scope.ddl_epoch.load(),
+          .follows_log = conf.cache.invalidation == conf::Invalidation::Wal,
+          .follower = database.scope.follower.facts()};
+}
+
 void show_cache(AdminTable& table, const AdminView& view) {
   const cache::ResultCache& results = *view.results;
-  const bool follows = view.config->conf.cache.invalidation == conf::Invalidation::Wal;
   for (const auto& database : view.databases) {
     if (!view.config->caches(database->name)) {
       continue;
     }
-    const cache::CatalogSlot::Entry known = database->scope.catalog.entry();
-    const bool knows = known.catalog != nullptr && known.ddl_epoch == database->scope.ddl_epoch.load();
-    const FollowerFacts facts = database->scope.follower.facts();
+    const CacheGuarantee guarantee = guarantee_of(*database, view.config->conf);
+    const FollowerFacts& facts = guarantee.follower;
     const auto told = [](int64_t lag) { return lag < 0 ? std::nullopt : AdminValue(std::to_string(lag)); };
     const bool is_there = facts.state != FollowerState::Off;
-    table.add(database->name, follows ? "wal" : "proxy", guarantee(knows, follows, facts),
+    table.add(database->name, guarantee.follows_log ? "wal" : "proxy", std::string(guarantee.words()),
               std::string(follower_state_name(facts.state)),
               is_there ? AdminValue(to_string(facts.applied)) : std::nullopt, told(facts.lag_bytes),
               told(facts.lag_us), facts.commits, facts.fences, facts.reconnects, facts.last_error,

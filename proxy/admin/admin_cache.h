@@ -1,8 +1,10 @@
-// The console's view of the result cache: SHOW CACHE, SHOW CACHE RULES, FLUSH CACHE. Any worker's thread.
+// The console's view of the result cache: SHOW CACHE, SHOW CACHE RULES, FLUSH CACHE; and in words what it
+// promises. Any worker's thread.
 #pragma once
 
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "cache/result_cache.h"
@@ -12,6 +14,17 @@
 #include "proxy/admin/admin_table.h"
 
 namespace sportello::proxy {
+
+// What holds at this moment for what is kept of a database.
+struct CacheGuarantee {
+  bool knows_catalog = false;
+  bool follows_log = false;  // invalidation = "wal"
+  FollowerFacts follower;
+
+  bool is_served() const { return knows_catalog && (!follows_log || follower.guards); }
+  std::string_view words() const;
+};
+CacheGuarantee guarantee_of(const DatabaseRuntime& database, const conf::Config& conf);
 
 void show_cache(AdminTable& table, const AdminView& view);
 void show_cache_rules(AdminTable& table, const AdminView& view);

@@ -7,6 +7,7 @@
 #include "proxy/admin/admin_explain.h"
 #include "proxy/admin/admin_gather.h"
 #include "proxy/admin/admin_show.h"
+#include "proxy/admin/admin_view.h"
 #include "proxy/worker_group.h"
 
 namespace sportello::proxy {
@@ -167,24 +168,7 @@ void AdminControl::look_until_done(std::function<bool()> look) {
 
 // ---- commands ----
 
-AdminView AdminControl::view_now() const {
-  WorkerGroup& group = home_->group();
-  AdminView view{.config = group.config(),
-                 .databases = group.directory().databases(),
-                 .users = group.directory().users(),
-                 .pools = group.directory().pools(),
-                 .sampler = &group.stats_sampler(),
-                 .suspended = group.is_suspended(),
-                 .names = NameResolver::system().known(),
-                 .now = home_->now(),
-                 .results = &group.results()};
-  for (size_t i = 0; view.config->cache_rules != nullptr && i < group.size(); i++) {
-    for (const cache::CacheRule& rule : view.config->cache_rules->rules()) {
-      group.worker(i).cache().counts.add_to(rule.id, view.rule_totals[rule.id]);
-    }
-  }
-  return view;
-}
+AdminView AdminControl::view_now() const { return view_of(home_->group(), home_->now()); }
 
 void AdminControl::show(ShowTopic topic, Done done) {
   AdminView view = view_now();

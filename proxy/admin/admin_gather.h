@@ -12,15 +12,16 @@
 
 namespace sportello::proxy {
 
-// `ask` runs once on each worker; then `done`, with one answer a worker, on `home`'s thread.
+// `ask` runs once on each worker; then `done`, with one answer a worker, on the thread of `home`, which lives
+// at least until the workers have stopped.
 template <typename Answer>
-void gather(Worker& home, std::function<Answer(Worker&)> ask, std::function<void(std::vector<Answer>)> done) {
+void gather(WorkerGroup& group, EventLoop& home, std::function<Answer(Worker&)> ask,
+            std::function<void(std::vector<Answer>)> done) {
   struct Round {
     std::vector<Answer> answers;  // each written by its worker, read when `left` has reached zero
     std::atomic<size_t> left;
     std::function<void(std::vector<Answer>)> done;
   };
-  WorkerGroup& group = home.group();
   auto round = std::make_shared<Round>();
   round->answers.resize(group.size());
   round->left = group.size();
@@ -28,9 +29,15 @@ void gather(Worker& home, std::function<Answer(Worker&)> ask, std::function<void
   group.post_all([round, ask = std::move(ask), &home](Worker& worker) {
     round->answers[worker.index()] = ask(worker);
     if (round->left.fetch_sub(1) == 1) {
-      home.loop().post([round] { round->done(std::move(round->answers)); });
+      home.post([round] { round->done(std::move(round->answers)); });
     }
   });
+}
+
+// The same for one of the workers.
+template <typename Answer>
+void gather(Worker& home, std::function<Answer(Worker&)> ask, std::function<void(std::vector<Answer>)> done) {
+  gather<Answer>(home.group(), home.loop(), std::move(ask), std::move(done));
 }
 
 }  // namespace sportello::proxy

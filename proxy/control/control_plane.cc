@@ -1,10 +1,13 @@
 #include "proxy/control/control_plane.h"
 
 #include <systemd/sd-daemon.h>
+#include <unistd.h>
 
 #include <array>
+#include <climits>
 #include <csignal>
 
+#include "conf/endpoint.h"
 #include "conf/setting_table.h"
 #include "proxy/log.h"
 
@@ -24,6 +27,14 @@ sigset_t signal_set() {
   return set;
 }
 
+// http_listen is a restart's: they stay what they are.
+OwnNames own_names(const conf::Config& conf) {
+  char machine[HOST_NAME_MAX + 1] = "";
+  gethostname(machine, sizeof machine - 1);
+  const auto endpoint = conf::parse_endpoint(conf.http_listen);
+  return {.listen_host = endpoint ? endpoint->host : "", .machine_name = machine};
+}
+
 void unblock_signals() {
   const sigset_t set = signal_set();
   pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
@@ -36,7 +47,8 @@ void block_signals() {
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
 }
 
-ControlPlane::ControlPlane(std::string config_path, RuntimeConfigRef config, WorkerGroup& group)
+ControlPlane::ControlPlane(std::string config_path, RuntimeConfigRef config, WorkerGroup& group,
+                           std::vector<ListenSocket> http)
     : config_path_(std::move(config_path)),
       config_(std::move(config)),
       started_with_(config_->conf),
@@ -59,6 +71,9 @@ ControlPlane::ControlPlane(std::string config_path, RuntimeConfigRef config, Wor
     watch_signal(number);
   }
   unblock_signals();
+  if (!http.empty()) {
+    http_ = std::make_unique<HttpServer>(loop_, group_, std::move(http), own_names(started_with_));
+  }
   on_tick_ = [this] { check_drained(); };
 }
 

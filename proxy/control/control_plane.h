@@ -1,6 +1,6 @@
 // The control plane: the loop of the main thread. Signals, reload, shutdown, the pid file, systemd's
-// notifications, and the conversations of our own with PostgreSQL (auth_query.h, catalog_watch.h). Everything
-// here is for the main thread, except what says "any thread".
+// notifications, the conversations of our own with PostgreSQL (auth_query.h, catalog_watch.h), and the pages
+// for operators (http/http_server.h). Everything here is for the main thread, except what says "any thread".
 //
 //   SIGHUP   reload: all or nothing
 //   SIGTERM  drain: no new clients, running transactions finish, then exit 0; a second one is as SIGINT
@@ -18,6 +18,7 @@
 #include "proxy/control/health_watch.h"
 #include "proxy/control/node_watch.h"
 #include "proxy/control/wal_watch.h"
+#include "proxy/http/http_server.h"
 #include "proxy/net/event_loop.h"
 #include "proxy/worker_group.h"
 
@@ -28,7 +29,9 @@ void block_signals();
 
 class ControlPlane {
  public:
-  ControlPlane(std::string config_path, RuntimeConfigRef config, WorkerGroup& group);
+  // `http`: the sockets of http_listen.
+  ControlPlane(std::string config_path, RuntimeConfigRef config, WorkerGroup& group,
+               std::vector<ListenSocket> http);
 
   // Until the program is to end; the group still runs then.
   void run();
@@ -50,6 +53,7 @@ class ControlPlane {
   CatalogWatch catalog_watch_;
   NodeWatch node_watch_;
   WalWatch wal_watch_;
+  std::unique_ptr<HttpServer> http_;  // nullptr: nobody wants it
   std::vector<UvHandle<uv_signal_t>> signals_;
   std::function<void()> on_tick_;
   UvHandle<uv_timer_t> tick_;

@@ -16,6 +16,7 @@
 #include <cstring>
 #include <sstream>
 
+#include "conf/endpoint.h"
 #include "protocol/sqlstate.h"
 #include "proxy/log.h"
 
@@ -34,33 +35,76 @@ void set_flag(int fd, int level, int name) {
   setsockopt(fd, level, name, &on, sizeof on);
 }
 
-Result<int> bind_tcp(const conf::Config& conf, const addrinfo& address) {
+struct TcpPort {
+  std::string setting;  // that asks for it
+  std::string host;     // "*": all addresses
+  int port = 0;
+  bool reuse_port = false;
+  int backlog = 0;
+  int defer_accept_seconds = 0;  // 0: told of a connection at once
+};
+
+Result<int> bind_tcp(const TcpPort& port, const addrinfo& address) {
   const int fd = socket(address.ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) {
     return cannot("could not make a socket");
   }
   set_flag(fd, SOL_SOCKET, SO_REUSEADDR);
-  if (conf.so_reuseport) {
+  if (port.reuse_port) {
     set_flag(fd, SOL_SOCKET, SO_REUSEPORT);
   }
   if (address.ai_family == AF_INET6) {
     set_flag(fd, IPPROTO_IPV6, IPV6_V6ONLY);
   }
-  if (conf.tcp_defer_accept) {
-    // The kernel keeps a connection to itself until its client has said something; after that long, or what
-    // a login may take, we get it all the same.
-    constexpr int kMostSeconds = 45;
-    const auto login = std::chrono::ceil<std::chrono::seconds>(conf.client_login_timeout).count();
-    const int seconds = login > 0 ? static_cast<int>(std::min<int64_t>(login, kMostSeconds)) : kMostSeconds;
+  if (const int seconds = port.defer_accept_seconds; seconds > 0) {
     setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &seconds, sizeof seconds);
   }
-  if (bind(fd, address.ai_addr, address.ai_addrlen) != 0 || listen(fd, conf.listen_backlog) != 0) {
+  if (bind(fd, address.ai_addr, address.ai_addrlen) != 0 || listen(fd, port.backlog) != 0) {
     const Error error =
-        cannot("could not listen on " + conf.listen_addr + ", port " + std::to_string(conf.listen_port));
+        cannot(port.setting + ": could not listen on " + port.host + ", port " + std::to_string(port.port));
     close(fd);
     return error;
   }
   return fd;
+}
+
+// At every address that the host's name has.
+Result<void> listen_at(const TcpPort& port, std::vector<ListenSocket>& sockets) {
+  addrinfo hints{};
+  hints.ai_family = AF_UNSPEC;
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = AI_PASSIVE;
+  addrinfo* list = nullptr;
+  const int status = getaddrinfo(port.host == "*" ? nullptr : port.host.c_str(),
+                                 std::to_string(port.port).c_str(), &hints, &list);
+  if (status != 0) {
+    return Error{sqlstate::kConfigFileError,
+                 port.setting + ": \"" + port.host + "\": " + gai_strerror(status)};
+  }
+  const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> owner(list, freeaddrinfo);
+  for (const addrinfo* at = list; at != nullptr; at = at->ai_next) {
+    auto bound = bind_tcp(port, *at);
+    if (!bound.ok()) {
+      // "*" on a machine without IPv6 is no mistake.
+      if (port.host == "*" && at->ai_family == AF_INET6 && errno == EAFNOSUPPORT) {
+        continue;
+      }
+      return std::move(bound).error();
+    }
+    sockets.emplace_back(*bound, "");
+  }
+  return {};
+}
+
+// The kernel keeps a connection to itself until its client has said something; after that long, or what a
+// login may take, we get it all the same.
+int defer_accept_seconds(const conf::Config& conf) {
+  constexpr int64_t kMostSeconds = 45;
+  if (!conf.tcp_defer_accept) {
+    return 0;
+  }
+  const int64_t login = std::chrono::ceil<std::chrono::seconds>(conf.client_login_timeout).count();
+  return static_cast<int>(login > 0 ? std::min(login, kMostSeconds) : kMostSeconds);
 }
 
 Result<void> listen_tcp(const conf::Config& conf, std::vector<ListenSocket>& sockets) {
@@ -71,28 +115,15 @@ Result<void> listen_tcp(const conf::Config& conf, std::vector<ListenSocket>& soc
     if (begin == std::string::npos) {
       continue;
     }
-    name = name.substr(begin, name.find_last_not_of(" \t") - begin + 1);
-    addrinfo hints{};
-    hints.ai_family = AF_UNSPEC;
-    hints.ai_socktype = SOCK_STREAM;
-    hints.ai_flags = AI_PASSIVE;
-    addrinfo* list = nullptr;
-    const int status = getaddrinfo(name == "*" ? nullptr : name.c_str(),
-                                   std::to_string(conf.listen_port).c_str(), &hints, &list);
-    if (status != 0) {
-      return Error{sqlstate::kConfigFileError, "listen_addr: \"" + name + "\": " + gai_strerror(status)};
-    }
-    const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> owner(list, freeaddrinfo);
-    for (const addrinfo* at = list; at != nullptr; at = at->ai_next) {
-      auto bound = bind_tcp(conf, *at);
-      if (!bound.ok()) {
-        // "*" on a machine without IPv6 is no mistake.
-        if (name == "*" && at->ai_family == AF_INET6 && errno == EAFNOSUPPORT) {
-          continue;
-        }
-        return std::move(bound).error();
-      }
-      sockets.emplace_back(*bound, "");
+    auto listening = listen_at({.setting = "listen_addr",
+                                .host = name.substr(begin, name.find_last_not_of(" \t") - begin + 1),
+                                .port = conf.listen_port,
+                                .reuse_port = conf.so_reuseport,
+                                .backlog = conf.listen_backlog,
+                                .defer_accept_seconds = defer_accept_seconds(conf)},
+                               sockets);
+    if (!listening.ok()) {
+      return listening;
     }
   }
   return {};
@@ -171,6 +202,25 @@ Result<std::vector<ListenSocket>> make_listen_sockets(const conf::Config& conf) 
   if (sockets.empty()) {
     return Error{sqlstate::kConfigFileError,
                  "nothing to listen on: listen_addr and unix_socket_dir are empty"};
+  }
+  return sockets;
+}
+
+Result<std::vector<ListenSocket>> make_http_sockets(const conf::Config& conf) {
+  constexpr int kBacklog = 16;
+  std::vector<ListenSocket> sockets;
+  const auto endpoint = conf::parse_endpoint(conf.http_listen);
+  if (!endpoint) {
+    return sockets;
+  }
+  auto listening = listen_at({.setting = "http_listen",
+                              .host = endpoint->host,
+                              .port = endpoint->port,
+                              .reuse_port = conf.so_reuseport,
+                              .backlog = kBacklog},
+                             sockets);
+  if (!listening.ok()) {
+    return std::move(listening).error();
   }
   return sockets;
 }

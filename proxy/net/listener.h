@@ -33,6 +33,8 @@ class ListenSocket {
 // Every socket that the configuration asks for, or why one cannot be had. Sockets that systemd passed are
 // taken instead of the configured ones (sd_listen_fds(3)).
 Result<std::vector<ListenSocket>> make_listen_sockets(const conf::Config& conf);
+// Those of http_listen; none if it is empty.
+Result<std::vector<ListenSocket>> make_http_sockets(const conf::Config& conf);
 
 class Listener final : private SocketWatch::Owner {
  public:
