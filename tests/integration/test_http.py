@@ -3,6 +3,7 @@ not brought down by who talks to it."""
 import contextlib
 import http.client
 import json
+import os
 import shutil
 import signal
 import socket
@@ -337,12 +338,16 @@ def test_headers_are_bounded(served):
 # S30
 def test_slow_and_silent_connections_end_and_keep_nobody_out(served):
     proxy, web = served()
+    descriptors = lambda: len(os.listdir(f"/proc/{proxy.pid}/fd"))
+    web.ask("/live")
+    before = descriptors()
     silent = [socket.create_connection(("127.0.0.1", web.port), timeout=20 * PATIENCE) for _ in range(150)]
     drip = socket.create_connection(("127.0.0.1", web.port), timeout=20 * PATIENCE)
     drip.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nX: ")
     began = time.monotonic()
     assert web.ask("/live").status == 200 and web.metrics().value("sportello_workers") == 2
     assert time.monotonic() - began < 2 * PATIENCE, "whoever asks is answered at once"
+    assert descriptors() <= before + 70, "the oldest make room"
     with contextlib.suppress(ConnectionError):
         while time.monotonic() - began < 15 * PATIENCE:  # a byte at a time never ends by itself
             drip.sendall(b"a")
