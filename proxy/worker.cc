@@ -53,6 +53,7 @@ Worker::Worker(WorkerGroup& group, size_t index, RuntimeConfigRef config)
       last_tick_(loop_->now()) {
   context_.facts = facts_.get();
   context_.statements = &statements_;
+  context_.queries = &queries_;
   context_.limbo = &limbo_;
   context_.write_settled = [this](DatabaseScope& scope) {
     const TimePoint held{Clock::duration(scope.held_at.load(std::memory_order_relaxed))};

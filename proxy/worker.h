@@ -56,6 +56,7 @@ class Worker {
   SessionContext& session_context() { return context_; }
   // Its counts are for any thread.
   WorkerCache& cache() { return cache_; }
+  QueryTable& queries() { return queries_; }
   auth::VerifierSource& verifiers() { return verifiers_; }
   std::span<char> read_buffer() { return read_buffer_; }
   Outbox& to_server() { return to_server_; }
@@ -184,6 +185,7 @@ class Worker {
   Outbox to_client_;
   std::unique_ptr<sql::FactsCache> facts_;
   StatementCache statements_;
+  QueryTable queries_;
   SessionContext context_;
   WorkerCache cache_;
   auth::VerifierSource verifiers_;

@@ -128,11 +128,15 @@ const AdminColumns kOfTopic[] = {
                     "sv_login"}),                                                  // PeerPools
     {{"peer_id", kInt4}, {"host", kText}, {"port", kInt4}, {"pool_size", kInt4}},  // Peers
     kPools,                                                                        // Pools
-    of_type(kText, {"database", "reason"}) + of_type(kInt8, {"count"}),            // Routes
-    kSockets,                                                                      // Servers
-    kSockets + kSocketBuffers,                                                     // Sockets
-    of_type(kText, {"key", "value"}),                                              // State
-    kDatabase + kStatsTotals + kStatsAverages,                                     // Stats
+    of_type(kText, {"database", "fingerprint", "query"}) +
+        of_type(kInt8,
+                {"calls", "total_time", "mean_time", "max_time", "rows", "primary", "replica", "cache"}) +
+        of_type(kNumeric, {"hit_rate"}) + of_type(kInt8, {"errors"}),    // Queries
+    of_type(kText, {"database", "reason"}) + of_type(kInt8, {"count"}),  // Routes
+    kSockets,                                                            // Servers
+    kSockets + kSocketBuffers,                                           // Sockets
+    of_type(kText, {"key", "value"}),                                    // State
+    kDatabase + kStatsTotals + kStatsAverages,                           // Stats
     kDatabase + kStatsPlain +
         of_type(kNumeric,
                 {"avg_client_parse_count", "avg_server_parse_count", "avg_bind_count"}),  // StatsAverages

@@ -54,6 +54,7 @@ constexpr TopicRow kTopics[] = {
     {"CONFIG", ShowTopic::Config},
     {"DATABASES", ShowTopic::Databases},
     {"POOLS", ShowTopic::Pools},
+    {"QUERIES", ShowTopic::Queries},
     {"CLIENTS", ShowTopic::Clients},
     {"SERVERS", ShowTopic::Servers},
     {"USERS", ShowTopic::Users},

@@ -63,6 +63,7 @@ enum class ShowTopic : uint8_t {
   PeerPools,
   Peers,
   Pools,
+  Queries,
   Routes,
   Servers,
   Sockets,

@@ -172,6 +172,15 @@ AdminView AdminControl::view_now() const { return view_of(home_->group(), home_-
 
 void AdminControl::show(ShowTopic topic, Done done) {
   AdminView view = view_now();
+  if (topic == ShowTopic::Queries) {
+    gather<QuerySnapshot>(
+        *home_, [](Worker& worker) { return worker.queries().snapshot(); },
+        [view = std::move(view), done = std::move(done)](auto queries) mutable {
+          view.queries = sum_of(std::move(queries));
+          done(proxy::show(ShowTopic::Queries, view));
+        });
+    return;
+  }
   if (!needs_snapshot(topic)) {
     answer(done, proxy::show(topic, view));
     return;

@@ -1,12 +1,11 @@
 #include "proxy/admin/admin_explain.h"
 
 #include <algorithm>
-#include <array>
-#include <cstdio>
 #include <iterator>
 
 #include "cache/catalog.h"
 #include "protocol/sqlstate.h"
+#include "proxy/admin/admin_queries.h"
 #include "proxy/pool/pool_runtime.h"
 #include "proxy/router/database_names.h"
 #include "proxy/router/router.h"
@@ -57,13 +56,6 @@ class AnyNode final : public NodeFilter {
  public:
   bool may_use(size_t) override { return true; }
 };
-
-// As a cache rule has it.
-std::string fingerprint_text(uint64_t fingerprint) {
-  std::array<char, 17> text{};
-  std::snprintf(text.data(), text.size(), "%016llx", static_cast<unsigned long long>(fingerprint));
-  return text.data();
-}
 
 std::string joined(const auto& items, auto&& text_of) {
   std::string out;

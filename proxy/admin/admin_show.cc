@@ -9,6 +9,7 @@
 #include "protocol/sqlstate.h"
 #include "proxy/admin/admin_cache.h"
 #include "proxy/admin/admin_columns.h"
+#include "proxy/admin/admin_queries.h"
 #include "proxy/pool/server_link.h"
 #include "proxy/router/route_counts.h"
 #include "proxy/session/client_connection.h"
@@ -479,6 +480,9 @@ Result<AdminAnswer> show(ShowTopic topic, const AdminView& view) {
       break;
     case ShowTopic::Pools:
       show_pools(table, view);
+      break;
+    case ShowTopic::Queries:
+      show_queries(table, view);
       break;
     case ShowTopic::Servers:
       show_sockets(table, view, Which::Servers);

@@ -15,6 +15,7 @@
 #include "proxy/net/name_cache.h"
 #include "proxy/pool/pool_runtime.h"
 #include "proxy/runtime_config.h"
+#include "proxy/stats/query_table.h"
 #include "proxy/stats/stats_sampler.h"
 
 namespace sportello::proxy {
@@ -34,6 +35,7 @@ struct AdminView {
   const cache::ResultCache* results = nullptr;
   std::map<uint64_t, cache::RuleTotals> rule_totals;  // by CacheRule::id
   std::vector<WorkerSnapshot> workers;                // if needs_snapshot()
+  QuerySnapshot queries;                              // of all workers, for Queries
 };
 
 // Whether the workers have to be asked for this.

@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-#include "proxy/http/plain_text.h"
+#include "proxy/plain_text.h"
 
 namespace sportello::proxy {
 namespace {

@@ -342,10 +342,16 @@ void write_program(MetricsText& out, const OperatorView& view) {
     sum.clients += worker.clients;
     sum.logging_in += worker.logging_in;
     sum.consoles += worker.consoles;
+    sum.query_shapes += worker.query_shapes;
+    sum.dropped_query_shapes += worker.dropped_query_shapes;
   }
   write_one(out, "sportello_clients", "Connections of clients, of whatever state.", sum.clients);
   write_one(out, "sportello_clients_logging_in", "Of these, those that have not logged in.", sum.logging_in);
   write_one(out, "sportello_clients_at_console", "Of these, those at the admin console.", sum.consoles);
+  write_one(out, "sportello_query_shapes", "Shapes of statements that SHOW QUERIES knows, each worker's own.",
+            sum.query_shapes);
+  write_one(out, "sportello_query_shapes_dropped_total", "Shapes that made room there for others.",
+            sum.dropped_query_shapes);
   write_one(out, "sportello_max_clients", "max_client_conn.", view.shared.config->conf.max_client_conn);
   write_one(out, "sportello_databases", "Databases that are configured or in use.",
             view.shared.databases.size());

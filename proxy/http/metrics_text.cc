@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "protocol/invariant.h"
-#include "proxy/http/plain_text.h"
+#include "proxy/plain_text.h"
 
 namespace sportello::proxy {
 namespace {

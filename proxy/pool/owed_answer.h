@@ -16,6 +16,7 @@
 #include <cstdint>
 
 #include "proxy/session/statement.h"
+#include "proxy/stats/query_table.h"
 
 namespace sportello::proxy {
 
@@ -81,6 +82,9 @@ struct OwedAnswer {
   uint64_t statement_id = 0;  // Parse, Close under a name of ours: what the link gains or loses; 0: none
   uint64_t unnamed_id = 0;    // Parse of the link's unnamed statement
   bool of_unnamed = false;    // Parse of the client's unnamed statement under a name of ours
+  QueryRef query = {};        // Query, Execute: whose answer is counted (stats/query_table.h)
+  uint32_t rows_here = 0;     // DataRows of it since the last command was complete
+  uint64_t rows = 0;          // of the commands that are complete
   StatementRef proves;        // Parse: the statement that a ParseComplete proves good
 
   bool has(OwedEffect effect) const { return (then.effects & static_cast<uint8_t>(effect)) != 0; }

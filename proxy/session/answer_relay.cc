@@ -1,5 +1,6 @@
 // The second half of ClientSession: what the server answers. Each message is matched with the front of
 // LinkState::owed; owed_answer.h has the rules.
+#include <charconv>
 #include <utility>
 
 #include "protocol/error_response.h"
@@ -84,6 +85,17 @@ Fit fit(Request request, char type) {
       return Fit::Wrong;
   }
   return Fit::Wrong;
+}
+
+// Of a command that is complete: what was sent, or what its tag says ("INSERT 0 5").
+void count_rows(std::string_view front, OwedAnswer& owed) {
+  uint64_t rows = std::exchange(owed.rows_here, 0);
+  if (rows == 0) {
+    const auto tag = decode_command_complete(front.substr(kFrameHeaderBytes));
+    const std::string_view number = tag ? tag->substr(tag->rfind(' ') + 1) : std::string_view();
+    std::from_chars(number.data(), number.data() + number.size(), rows);
+  }
+  owed.rows += rows;
 }
 
 }  // namespace
@@ -201,6 +213,7 @@ bool ClientSession::on_answer(Relaying& relaying, const Frame& frame, std::strin
     OwedAnswer& owed = link_->owed.front();
     if (owed.request == Request::Query || owed.request == Request::Execute) {
       owed.began = true;
+      owed.rows_here++;
       link_->replay.usable = link_->replay.usable && ours;
       return deliver(!ours);
     }
@@ -253,6 +266,9 @@ bool ClientSession::on_answer(Relaying& relaying, const Frame& frame, std::strin
       front.back() != '\0') {
     return relaying.fail(sqlstate::kProtocolViolation, "the server sent an unterminated CommandComplete");
   }
+  if (frame.type == backend::kCommandComplete && owed.query) {
+    count_rows(front, owed);
+  }
   switch (fit(owed.request, frame.type)) {
     case Fit::Wrong:
       return relaying.fail(sqlstate::kProtocolViolation,
@@ -301,6 +317,7 @@ bool ClientSession::on_answer(Relaying& relaying, const Frame& frame, std::strin
 void ClientSession::complete_front(Relaying& relaying) {
   const OwedAnswer owed = link_->owed.take_front();
   settle(owed, true);
+  note_answered(owed, false);
   if (owed.request != Request::Parse && owed.delivery == Delivery::Forward) {
     link_->replay.usable = false;
   }
@@ -400,6 +417,7 @@ void ClientSession::settle(const OwedAnswer& answered, bool happened) {
 void ClientSession::on_ready(Relaying& relaying, TransactionStatus status) {
   const OwedAnswer owed = link_->owed.take_front();
   link_->status = status;
+  note_answered(owed, owed.failed);
   if (owed.request != Request::Sync) {
     link_->copy_in = false;
     if (owed.failed && owed.name_changes > 0) {
@@ -524,9 +542,13 @@ void ClientSession::skip_to_sync() {
   if (link_->owed.front().request == Request::Execute) {
     settled_pins_ |= link_->owed.front().then.pins;  // it ran, up to its error
   }
+  bool told = false;
   while (!link_->owed.empty() && link_->owed.front().request != Request::Sync) {
     const OwedAnswer skipped = link_->owed.take_front();
     changes += skipped.name_changes;
+    if (skipped.query && !std::exchange(told, true)) {
+      note_answered(skipped, true);
+    }
     settle(skipped, false);
   }
   if (changes > 0) {

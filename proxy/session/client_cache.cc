@@ -189,6 +189,8 @@ ClientConnection::CacheAnswer ClientConnection::ask_cache(std::string_view in) {
 ClientConnection::CacheAnswer ClientConnection::answer_from(const cache::CachedResult& result) {
   const CachedRead& read = worker_->cache().read;
   session_->answer_cached_read(read, result, worker_->to_client());
+  QueryTable& queries = worker_->queries();
+  queries.count_cached(session_->query_of(read.facts->fingerprint, read.text), result.rows());
   PoolStats& stats = pool_->stats();
   count(stats.queries);
   if (!session_->has_deferred_block() && !session_->in_block_on_link()) {

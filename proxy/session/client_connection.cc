@@ -300,6 +300,19 @@ void ClientConnection::note_statements() {
   }
 }
 
+// Statements whose answers have ended in this round.
+void ClientConnection::note_queries() {
+  QueryTable& queries = worker_->queries();
+  if (!queries.has_answers()) {
+    return;
+  }
+  const TimePoint now = worker_->precise_now();
+  const TimePoint since = query_at_ == TimePoint() ? now : std::max(query_at_, counted_at_);
+  queries.count(routed_ != nullptr ? AnsweredBy::Replica : AnsweredBy::Primary,
+                std::chrono::duration_cast<std::chrono::microseconds>(now - since));
+  counted_at_ = now;
+}
+
 // What was answered without a server.
 void ClientConnection::note_block() {
   const BlockCounts counted = session_->take_block_counts();
@@ -404,6 +417,7 @@ void ClientConnection::note_answers(const ServerStep& step) {
   if (fill_ != nullptr && fill_->recorder.is_done()) {
     finish_fill();
   }
+  note_queries();
   if (step.commands == 0) {
     return;
   }
@@ -440,6 +454,7 @@ void ClientConnection::link_lost(const Error& why) {
   }
   Outbox& to_client = worker_->to_client();
   LinkLoss loss = session_->lose_link(why, to_client);
+  note_queries();
   if (routed_ != nullptr) {
     count(routed_->retried, loss.again ? 1 : 0);
     leave_route();

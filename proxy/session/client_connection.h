@@ -191,6 +191,7 @@ class ClientConnection final : private Transport::Handler {
   void release_if_free();
   void note_request();
   void note_statements();
+  void note_queries();
   void note_block();
 
   Worker* worker_;
@@ -227,6 +228,7 @@ class ClientConnection final : private Transport::Handler {
   TimePoint wait_since_{};
   TimePoint transaction_at_{};  // when the current transaction got its link
   TimePoint query_at_{};        // when the oldest unanswered request was sent; TimePoint(): none
+  TimePoint counted_at_{};      // up to when time was given to statements (worker_->queries())
   TimePoint answered_at_{};     // the last ReadyForQuery
   std::chrono::system_clock::time_point connect_time_{};
   ConnectionState state_ = ConnectionState::LoggingIn;

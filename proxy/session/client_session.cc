@@ -61,6 +61,7 @@ void ClientSession::take_link(LinkState& link, Outbox& to_server, LinkUse use) {
   link_ = &link;
   for_lone_read_ = use == LinkUse::LoneRead;
   portal_then_ = {};
+  portal_query_ = {};
   restores_ = 0;
   batch_runs_ = flushed_ = false;
   if (link.settings != settings_) {
@@ -215,7 +216,8 @@ ClientSession::Outcome ClientSession::on_message(const Message& message, Outbox&
       begin_batch();
       link_->unsynced = true;
       batch_runs_ = true;
-      forward(message, {.request = Request::Execute, .then = portal_then_}, to_server);
+      forward(message, {.request = Request::Execute, .then = portal_then_, .query = portal_query_},
+              to_server);
       return Outcome::Taken;
     case kClose:
       return on_close(message, to_server, to_client);
@@ -262,7 +264,8 @@ ClientSession::Outcome ClientSession::on_query(const Message& message, Outbox& t
     link_->replay.drop();
     link_->unnamed_id = 0;
     scope_->ddl_epoch.fetch_add(1, std::memory_order_relaxed);
-    forward(message, {.request = Request::Query}, to_server);
+    const QueryRef query = query_of(0, {});
+    forward(message, {.request = Request::Query, .query = query}, to_server);
     return Outcome::Taken;
   }
   const auto text = decode_query(message.body());
@@ -296,7 +299,10 @@ ClientSession::Outcome ClientSession::on_query(const Message& message, Outbox& t
     query_stand_in(floor, to_server);
     return Outcome::Taken;
   }
-  OwedAnswer owed{.request = Request::Query, .then = note_effects(facts), .plain_read = facts->replay_safe()};
+  OwedAnswer owed{.request = Request::Query,
+                  .then = note_effects(facts),
+                  .plain_read = facts->replay_safe(),
+                  .query = query_of(facts->fingerprint, *text)};
   begin_batch();
   if (names_) {
     names_->clear_unnamed();

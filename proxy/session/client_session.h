@@ -63,6 +63,7 @@ struct SessionContext {
       200;  // a link; 0: named statements pin the session and keep the client's own names
   uint32_t max_packet_size = kMaxFrameLength;  // a longer message, of either side, ends its connection
   bool simple_query_disabled = false;          // disable_pqexec: a Query ends its connection
+  QueryTable* queries = nullptr;               // where answers are counted by shape; nullptr: nowhere
   Limbo* limbo = nullptr;                      // where writes are tracked
   std::function<void(DatabaseScope&)> write_settled = {};  // likewise; asks for its position
 };
@@ -197,6 +198,12 @@ class ClientSession {
   // From now on the recorder sees what the client is sent of the server's answers; nullptr: nobody does.
   void record_answer(cache::ResultRecorder* recorder) { recorder_ = recorder; }
 
+  // The shape of a statement of this session, where answers are counted by shape.
+  QueryRef query_of(uint64_t fingerprint, std::string_view text) const {
+    return context_->queries == nullptr
+               ? QueryRef()
+               : context_->queries->find({scope_->id, fingerprint}, text, conforming_strings());
+  }
   LinkState* link() const { return link_; }
   bool pinned() const { return pins_ != 0; }
   // Comma-separated words, for SHOW CLIENTS; empty when not pinned.
@@ -284,6 +291,12 @@ class ClientSession {
   void forward(const Message& message, OwedAnswer owed, Outbox& to_server, StatementRef unnamed = nullptr);
   void discard(const Message& message);
   void stream_rest(const Message& message, bool forwarded);
+  // The answer has ended, and the client has it.
+  void note_answered(const OwedAnswer& owed, bool failed) const {
+    if (owed.query && owed.delivery == Delivery::Forward) {
+      context_->queries->answered(owed.query, owed.rows + owed.rows_here, failed);
+    }
+  }
   void owe(OwedAnswer&& owed);
   void owe(const OwedAnswer& owed) { owe(OwedAnswer(owed)); }
   // Sets on the link what it lacks of the session's settings; the answer is ours.
@@ -388,6 +401,7 @@ class ClientSession {
   std::shared_ptr<const sql::StatementFacts>
       followed_;                          // a SET that succeeded; its transaction has not ended
   Consequences portal_then_;              // of what was bound since the last Sync
+  QueryRef portal_query_;                 // of what was bound last
   std::unique_ptr<DeferredBlock> block_;  // made when the first begins
   bool defers_begin_ = false;
   bool block_only_reads_ = false;      // the block that send_begin() began; see rests_on_link()

@@ -245,6 +245,8 @@ ClientSession::Outcome ClientSession::on_bind(const Message& message, Outbox& to
   batch_runs_ = true;
   OwedAnswer owed{.request = Request::Bind};
   const StatementRef& statement = statement_named(prefix->statement);
+  portal_query_ =
+      statement == nullptr ? QueryRef() : query_of(statement->facts->fingerprint, statement->text);
   if (statement == nullptr) {
     if (prefix->statement.empty()) {
       hide_unnamed(to_server);

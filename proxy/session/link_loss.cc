@@ -99,6 +99,9 @@ void ClientSession::tell_lost(const Error& why, Outbox& to_client) {
         owed.request == Request::Sync || (owed.completed && why.sqlstate != sqlstate::kProtocolViolation);
     const bool has_written = in_block && owed.has(OwedEffect::MayWrite);
     const bool tells = !is_answered || in_doubt || may_open_block_ || has_written;
+    if (!batch_failed) {
+      note_answered(owed, tells || owed.failed);
+    }
     if (tells && !batch_failed && !owed.failed) {
       append_error_response(out, Severity::Error, error);
       batch_failed = told = true;

@@ -58,7 +58,8 @@ void PoolTally::add(const PoolTally& other) {
 
 WorkerTally take_tally(Worker& worker) {
   const TimePoint now = worker.now();
-  WorkerTally tally;
+  WorkerTally tally{.query_shapes = worker.queries().size(),
+                    .dropped_query_shapes = worker.queries().dropped_shapes()};
   for (const auto& client : worker.clients()) {
     tally.clients++;
     if (client->admin() != nullptr) {

@@ -32,7 +32,9 @@ struct WorkerTally {
   int clients = 0;  // connections, whatever became of their login, and the console's
   int logging_in = 0;
   int consoles = 0;
-  std::map<std::shared_ptr<PoolRuntime>, PoolTally> pools;
+  size_t query_shapes = 0;  // in its QueryTable
+  uint64_t dropped_query_shapes = 0;
+  std::map<std::shared_ptr<PoolRuntime>, PoolTally> pools = {};
 };
 
 WorkerTally take_tally(Worker& worker);

@@ -1,4 +1,4 @@
-#include "proxy/http/plain_text.h"
+#include "proxy/plain_text.h"
 
 #include <gtest/gtest.h>
 
