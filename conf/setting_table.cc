@@ -377,7 +377,8 @@ constexpr Setting<Config> kGeneral[] = {
      .change = Change::Restart},
     {.key = "http_listen",
      .ref = at<&Config::http_listen>,
-     .sentence = "Address and port of /metrics, /health and the dashboard; \"\" for none.",
+     .sentence = "Address and port of /metrics, /health, /live, /ready and the dashboard, such as "
+                 "\"127.0.0.1:9127\"; \"\" for none. Nobody is asked who he is.",
      .form = Form::Endpoint,
      .change = Change::Restart},
 };

@@ -209,9 +209,13 @@ def test_replicas_and_memory_are_told_apart(make_cluster, make_proxy):
             client.execute("SELECT k FROM t WHERE k <= 3")
             client.execute("SELECT k FROM t WHERE k <= %s", [3], binary=False)
             client.execute("SELECT count(*) FROM u")
+        # An error of a replica is the primary's to tell: it is asked again, unseen.
+        _fails(client, "SELECT 1 / count(*) - 1 / (count(*) - count(*)) FROM u")
+        assert [int(node["retried"]) for node in proxy.show("NODES") if node["role"] == "replica"] == [1]
         with client.transaction():
             client.execute("INSERT INTO u VALUES (1)")
             client.execute("SELECT count(*) FROM u")
+    assert _numbers(proxy, "SELECT $1 / count(*) - $2 / (count(*) - count(*)) FROM u") == _counts(calls=1, rows=0, errors=1)
     grown = {text: {name: _numbers(proxy, text)[name] - before[text][name] for name in NUMBERS} for text in before}
     # The one with a parameter is asked once; then nine come from memory.
     asked = grown[cached]["primary"] + grown[cached]["replica"]
