@@ -244,7 +244,8 @@ struct Config {
   bool log_stats = true;
   Milliseconds stats_period{60'000};
   std::string pidfile;
-  std::string http_listen;  // "address:port" of /metrics, /health, …; empty: none
+  std::string http_listen;              // "address:port" of /metrics, /health, …; empty: none
+  std::vector<std::string> http_hosts;  // by which it may be asked for, besides its own names
 
   std::map<std::string, Database> databases;  // "*": any other name
   std::map<std::string, User> users;

@@ -381,6 +381,12 @@ constexpr Setting<Config> kGeneral[] = {
                  "\"127.0.0.1:9127\"; \"\" for none. Nobody is asked who he is.",
      .form = Form::Endpoint,
      .change = Change::Restart},
+    {.key = "http_hosts",
+     .ref = at<&Config::http_hosts>,
+     .sentence =
+         "Names by which http_listen may be asked for besides localhost, its address and the machine's "
+         "name, such as \"sportello.internal\".",
+     .change = Change::Restart},
 };
 
 constexpr Setting<Database> kDatabase[] = {

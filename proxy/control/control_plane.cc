@@ -27,12 +27,12 @@ sigset_t signal_set() {
   return set;
 }
 
-// http_listen is a restart's: they stay what they are.
+// http_listen and http_hosts are a restart's: they stay what they are.
 OwnNames own_names(const conf::Config& conf) {
   char machine[HOST_NAME_MAX + 1] = "";
   gethostname(machine, sizeof machine - 1);
   const auto endpoint = conf::parse_endpoint(conf.http_listen);
-  return {.listen_host = endpoint ? endpoint->host : "", .machine_name = machine};
+  return {.listen_host = endpoint ? endpoint->host : "", .machine_name = machine, .others = conf.http_hosts};
 }
 
 void unblock_signals() {

@@ -59,7 +59,9 @@ bool is_ours(std::string_view name, const HttpRequest& request, const OwnNames& 
   const bool everywhere =
       names.listen_host == "*" || names.listen_host == "0.0.0.0" || names.listen_host == "::";
   if (same_name(name, names.listen_host) || same_name(name, "localhost") ||
-      same_name(name, request.reached_at)) {
+      same_name(name, request.reached_at) ||
+      std::any_of(names.others.begin(), names.others.end(),
+                  [&](const std::string& other) { return same_name(name, other); })) {
     return true;
   }
   if (is_address(name)) {
@@ -87,9 +89,9 @@ HttpVerdict judge(const HttpRequest& request, const OwnNames& names) {
       return refuse(kBadRequest, "this is no Host");
     }
     if (!is_ours(name, request, names)) {
-      return refuse(
-          kMisdirectedRequest,
-          "this server is not called so: ask for localhost, its address, or the name in http_listen");
+      return refuse(kMisdirectedRequest,
+                    "this server is not called so: ask for localhost, its address, or a name in http_listen "
+                    "or http_hosts");
     }
   }
   const auto* found = std::find_if(std::begin(kPages), std::end(kPages),

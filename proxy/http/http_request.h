@@ -22,8 +22,9 @@ struct HttpRequest {
 
 // By which names we may be called.
 struct OwnNames {
-  std::string listen_host;   // of http_listen; "*": all addresses
-  std::string machine_name;  // answers as well where http_listen is more than the machine itself
+  std::string listen_host;               // of http_listen; "*": all addresses
+  std::string machine_name;              // answers as well where http_listen is more than the machine itself
+  std::vector<std::string> others = {};  // http_hosts
 };
 
 enum class HttpPage : uint8_t { None, Dashboard, Metrics, Health, Live, Ready };

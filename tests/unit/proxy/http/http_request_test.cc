@@ -102,6 +102,18 @@ TEST(HttpRequest, AtAllAddressesAnyAddressIsTakenAndNoForeignName) {
   }
 }
 
+TEST(HttpRequest, NamesThatAreConfiguredAreTakenEverywhere) {
+  for (const char* listen_host : {"127.0.0.1", "0.0.0.0"}) {
+    const OwnNames names{
+        .listen_host = listen_host, .machine_name = "notary7", .others = {"db.internal", "sportello"}};
+    for (const char* reached_at : {"127.0.0.1", "172.17.0.2"}) {
+      EXPECT_TRUE(taken("Sportello:9127", names, reached_at));
+      EXPECT_TRUE(taken("db.internal.", names, reached_at));
+      EXPECT_FALSE(taken("evil.internal", names, reached_at));
+    }
+  }
+}
+
 TEST(HttpRequest, ARequestHasOneHostUnlessItIsOfTheOldVersion) {
   const auto with = [](std::vector<std::string_view> hosts, std::string_view version) {
     return judge({.method = "GET", .path = "/live", .version = version, .hosts = std::move(hosts)}, kLocal);
