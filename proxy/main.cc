@@ -121,14 +121,15 @@ int serve(const std::string& path) {
   raise_file_limit(conf);
   forbid_core_dumps();
   const PidFile pid_file(conf.pidfile);
-  auto sockets = make_listen_sockets(conf);
-  if (!sockets.ok()) {
-    log_error("{}", sockets.error().message);
-    return 1;
-  }
+  // First: where clients can come in, operators can ask.
   auto http = make_http_sockets(conf);
   if (!http.ok()) {
     log_error("{}", http.error().message);
+    return 1;
+  }
+  auto sockets = make_listen_sockets(conf);
+  if (!sockets.ok()) {
+    log_error("{}", sockets.error().message);
     return 1;
   }
   for (const std::string& name : track_extra_parameters(conf.track_extra_parameters)) {
