@@ -45,6 +45,7 @@ std::string_view to_string(CacheInTransaction value);
 // One PostgreSQL server, from a conninfo string or URI (libpq-connect.html#LIBPQ-CONNSTRING).
 struct ServerAddress {
   std::string host = "localhost";  // a name, an address, or the directory of a Unix socket ('/…')
+  std::string hostaddr;  // the one address of `host` to go to, as numbers; empty: the name is looked up
   uint16_t port = 5432;
   std::string dbname;                           // empty: the name that the client asked for
   std::string user;                             // empty: the client's own
@@ -64,7 +65,8 @@ struct ServerAddress {
 
 // [databases.NAME]; what is empty is as in [sportello].
 struct Database {
-  ServerAddress primary;
+  ServerAddress primary;                  // the first, where `primary` is a list of hosts
+  std::vector<ServerAddress> candidates;  // the rest of that list: one of them all is the primary
   std::vector<ServerAddress> replicas;
   std::optional<PoolMode> pool_mode;
   std::optional<int> pool_size;

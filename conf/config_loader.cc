@@ -145,7 +145,7 @@ class Loader {
     Database& database = config_.databases[name];
     read_settings(file, table, database_settings(), database, section);
     if (const toml::node* primary = table.get("primary"))
-      read_server(file, *primary, database.primary, nullptr);
+      read_server(file, *primary, database.primary, database.candidates);
     if (const toml::node* replicas = table.get("replicas")) read_replicas(file, *replicas, database);
     if (const toml::node* password = table.get("password_file")) read_password(file, *password, database);
   }
@@ -236,9 +236,9 @@ class Loader {
 
   // --- servers ---
 
-  // `others`: what a list of hosts names besides the first; nullptr: no list is taken here.
+  // `others`: what a list of hosts names besides the first.
   void read_server(const TextFile& file, const toml::node& node, ServerAddress& address,
-                   std::vector<ServerAddress>* others) {
+                   std::vector<ServerAddress>& others) {
     const Place place{&file, position_of(node.source())};
     const auto* const text = node.as_string();
     if (text == nullptr)
@@ -251,11 +251,7 @@ class Loader {
     if (conninfo.has_literal_password && file.is_open_to_others)
       places_.warning(place, "a password is written here, and everybody on this machine may read this file");
     address = std::move(conninfo.address);
-    if (others != nullptr)
-      *others = std::move(conninfo.others);
-    else if (!conninfo.others.empty())
-      places_.error(place_inside(place, text->get(), conninfo.hosts_offset),
-                    "one server is expected here; others go into replicas");
+    others = std::move(conninfo.others);
   }
 
   void read_replicas(const TextFile& file, const toml::node& node, Database& database) {
@@ -268,7 +264,7 @@ class Loader {
     for (const toml::node& replica : *list) {
       ServerAddress first;
       std::vector<ServerAddress> others;
-      read_server(file, replica, first, &others);
+      read_server(file, replica, first, others);
       database.replicas.push_back(std::move(first));
       for (ServerAddress& other : others) database.replicas.push_back(std::move(other));
     }
@@ -287,8 +283,9 @@ class Loader {
       return places_.error(place,
                            "password_file: the first line of " + in_quotes(absolute) + " is no password");
     if (database.primary.password.empty()) database.primary.password = password;
-    for (ServerAddress& replica : database.replicas)
-      if (replica.password.empty()) replica.password = password;
+    for (std::vector<ServerAddress>* const servers : {&database.candidates, &database.replicas})
+      for (ServerAddress& server : *servers)
+        if (server.password.empty()) server.password = password;
   }
 
   // --- places and complaints ---

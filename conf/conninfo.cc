@@ -245,10 +245,9 @@ class Parser {
       return problem(port_offset_, std::to_string(ports.size()) + " ports for " +
                                        std::to_string(hosts.size()) + " hosts: one for all, or one for each");
     const ServerAddress shared = result_.address;
-    result_.hosts_offset = host_.empty() ? hostaddr_offset_ : host_offset_;
+    const size_t hosts_offset = host_.empty() ? hostaddr_offset_ : host_offset_;
     for (size_t i = 0; i < hosts.size(); ++i) {
-      if (hosts.size() > 1 && hosts[i].empty())
-        return problem(result_.hosts_offset, "a host of the list is empty");
+      if (hosts.size() > 1 && hosts[i].empty()) return problem(hosts_offset, "a host of the list is empty");
       ServerAddress server = shared;
       if (!hosts[i].empty()) server.host = hosts[i];
       if (ports.size() > 1)

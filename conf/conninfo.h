@@ -25,7 +25,6 @@ struct Conninfo {
   ServerAddress address;              // the first, where a list is given
   std::vector<ServerAddress> others;  // the rest of it; a server given twice is here once
   std::vector<ConninfoProblem> problems;
-  size_t hosts_offset = 0;            // where the text names its hosts
   bool has_literal_password = false;  // written down in the text itself
 };
 

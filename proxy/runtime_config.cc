@@ -35,6 +35,16 @@ bool RuntimeConfig::caches(const std::string& database_name) const {
          });
 }
 
+const std::string& RuntimeConfig::monitor_user(const conf::Database& entry,
+                                               const conf::ServerAddress& address) const {
+  for (const std::string* user : {&entry.monitor_user, &conf.monitor_user, &address.user, &entry.auth_user}) {
+    if (!user->empty()) {
+      return *user;
+    }
+  }
+  return conf.auth_user;
+}
+
 bool RuntimeConfig::is_admin(const std::string& name) const {
   return std::find(conf.admin_users.begin(), conf.admin_users.end(), name) != conf.admin_users.end();
 }
@@ -93,6 +103,7 @@ std::shared_ptr<PoolSettings> RuntimeConfig::pool_settings(const std::string& da
 ServerTarget RuntimeConfig::server_target(const conf::ServerAddress& address) const {
   ServerTarget target;
   target.host = address.host;
+  target.hostaddr = address.hostaddr;
   target.port = address.port;
   const auto found = server_tls.find(address.sslmode.value_or(conf.server_tls.sslmode));
   target.tls = found == server_tls.end() ? nullptr : found->second;

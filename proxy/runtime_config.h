@@ -35,6 +35,8 @@ struct RuntimeConfig {
   const conf::User* user(const std::string& name) const;
   // Some rule is for this database.
   bool caches(const std::string& database) const;
+  // As whom we ask that server how it is; empty: the configuration names nobody.
+  const std::string& monitor_user(const conf::Database& entry, const conf::ServerAddress& address) const;
   bool is_admin(const std::string& user) const;
   bool is_stats_user(const std::string& user) const;
   // Does the certificate's or the operating system's `name` stand for `user` (by the rule's map, if it has

@@ -1,6 +1,7 @@
 #include "conf/config_loader.h"
 #include "conf/userlist.h"
 #include "protocol/tls/tls_context.h"
+#include "proxy/pool/node_plan.h"
 #include "proxy/runtime_config.h"
 
 namespace sportello::proxy {
@@ -42,7 +43,9 @@ void load_tls(RuntimeConfig& config, std::vector<std::string>& errors) {
   };
   add_mode(conf.server_tls.sslmode);
   for (const auto& [name, database] : conf.databases) {
-    add_mode(database.primary.sslmode.value_or(conf.server_tls.sslmode));
+    for (const conf::ServerAddress& server : servers_of(database)) {
+      add_mode(server.sslmode.value_or(conf.server_tls.sslmode));
+    }
   }
 }
 

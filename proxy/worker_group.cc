@@ -66,6 +66,7 @@ void WorkerGroup::start(std::vector<ListenSocket> sockets) {
   note_name_ttls(config()->conf);
   NameResolver::system().set_on_change([this](const std::string& host, const AddressList& addresses) {
     post_all([host, addresses](Worker& worker) { worker.leave_lost_addresses(host, addresses); });
+    servers_changed();
   });
   for (ListenSocket& socket : sockets) {
     listeners_.push_back(
@@ -98,78 +99,6 @@ void WorkerGroup::stop() {
 RuntimeConfigRef WorkerGroup::config() {
   const std::lock_guard lock(mutex_);
   return config_;
-}
-
-PoolSettingsRef WorkerGroup::pool_settings(const RuntimeConfig& config, const PoolRuntime& pool) {
-  std::shared_ptr<PoolSettings> settings = config.pool_settings(pool.database->name, pool.user->name);
-  settings->nodes = pool.database->current_nodes();
-  if (settings->nodes != nullptr && pool.node < settings->nodes->nodes.size()) {
-    settings->server = settings->nodes->nodes[pool.node];
-    settings->address = settings->server->address;
-    settings->server_connect_timeout =
-        settings->address.connect_timeout.value_or(config.conf.server_connect_timeout);
-  }
-  settings->node = nodes_.node(settings->address);
-  return settings;
-}
-
-// Nodes that stay keep what is known of them, and the primary its place.
-void WorkerGroup::note_nodes(const RuntimeConfig& config, DatabaseRuntime& database) {
-  const conf::Database* entry = config.database(database.name);
-  const bool routes = entry != nullptr && entry->routing != conf::Routing::Off && !entry->replicas.empty();
-  const std::lock_guard lock(database.mutex);
-  if (!routes && (entry == nullptr || !config.caches(database.name))) {
-    database.nodes.reset();
-    return;
-  }
-  const NodeSetRef before = database.nodes;
-  const auto known = [&](const conf::ServerAddress& address) -> std::shared_ptr<NodeRuntime> {
-    for (size_t i = 0; before != nullptr && i < before->nodes.size(); i++) {
-      if (before->nodes[i]->address == address) {
-        return before->nodes[i];
-      }
-    }
-    return std::make_shared<NodeRuntime>(address, database.scope.board.add_node());
-  };
-  auto set = std::make_shared<NodeSet>();
-  set->routing = routes ? entry->routing : conf::Routing::Off;
-  set->freshness = entry->freshness;
-  set->max_lag = entry->max_replica_lag;
-  set->nodes.push_back(known(entry->primary));
-  for (size_t i = 0; routes && i < entry->replicas.size(); i++) {
-    set->nodes.push_back(known(entry->replicas[i]));
-  }
-  if (before != nullptr) {
-    const auto primary = std::find(set->nodes.begin(), set->nodes.end(), before->nodes.front());
-    if (primary != set->nodes.end()) {
-      std::iter_swap(set->nodes.begin(), primary);
-    }
-  }
-  database.nodes = std::move(set);
-  if (!database.scope.tracks_writes.exchange(true)) {
-    // What was written until now is on no replica for certain.
-    cache::raise_last_write(database.scope.tables.all(), database.scope.board.note_write());
-  }
-}
-
-void WorkerGroup::make_primary(const std::shared_ptr<DatabaseRuntime>& database,
-                               const std::shared_ptr<NodeRuntime>& node) {
-  {
-    const std::lock_guard lock(database->mutex);
-    if (database->nodes == nullptr) {
-      return;
-    }
-    auto set = std::make_shared<NodeSet>(*database->nodes);
-    const auto at = std::find(set->nodes.begin(), set->nodes.end(), node);
-    if (at == set->nodes.end() || at == set->nodes.begin()) {
-      return;
-    }
-    std::iter_swap(set->nodes.begin(), at);
-    database->nodes = std::move(set);
-  }
-  refresh_settings(*config(), database.get());
-  post_all([](Worker& worker) { worker.apply_config(worker.config()); });
-  post_serve_all();
 }
 
 std::shared_ptr<PoolRuntime> WorkerGroup::pool(const RuntimeConfig& config, const std::string& database,
@@ -487,6 +416,18 @@ void WorkerGroup::write_settled() {
   const std::lock_guard lock(settled_mutex_);
   if (on_write_settled_) {
     on_write_settled_();
+  }
+}
+
+void WorkerGroup::set_on_servers_changed(std::function<void()> told) {
+  const std::lock_guard lock(servers_mutex_);
+  on_servers_changed_ = std::move(told);
+}
+
+void WorkerGroup::servers_changed() {
+  const std::lock_guard lock(servers_mutex_);
+  if (on_servers_changed_) {
+    on_servers_changed_();
   }
 }
 

@@ -12,6 +12,7 @@
 
 #include "protocol/sql/facts_cache.h"
 #include "proxy/net/listener.h"
+#include "proxy/pool/node_plan.h"
 #include "proxy/runtime_config.h"
 #include "proxy/stats/stats_sampler.h"
 #include "proxy/worker.h"
@@ -70,8 +71,16 @@ class WorkerGroup {
   // The NodeWatch has found that writes go there now; its pool and the primary's change places.
   void make_primary(const std::shared_ptr<DatabaseRuntime>& database,
                     const std::shared_ptr<NodeRuntime>& node);
-  // The servers of a database, as the configuration names them.
-  void note_nodes(const RuntimeConfig& config, DatabaseRuntime& database);
+  // The servers of a database, as the configuration names them. True: they are others than before.
+  bool note_nodes(const RuntimeConfig& config, DatabaseRuntime& database);
+  // Likewise, when a name leads elsewhere: its pools are told.
+  void renote_nodes(const std::shared_ptr<DatabaseRuntime>& database);
+  // Where the primary of a database with several servers is now; nothing: only the configuration says.
+  std::optional<conf::ServerAddress> primary_of(const std::string& database);
+  NodeAddresses& node_addresses() { return node_addresses_; }
+  // A name of servers has other addresses, or a database has servers that are to be asked which is its
+  // primary. Told on any thread; nullptr ends it.
+  void set_on_servers_changed(std::function<void()> told);
   // Where writes are is asked of the primaries that have DatabaseScope::nudged. Any thread.
   void write_settled();
   void set_on_write_settled(std::function<void()> told);
@@ -127,6 +136,8 @@ class WorkerGroup {
   static void note_name_ttls(const conf::Config& conf);
   PoolSettingsRef pool_settings(const RuntimeConfig& config, const PoolRuntime& pool);
   void keep_results(const RuntimeConfig& before, const RuntimeConfig& now);
+  void nodes_changed(const DatabaseRuntime& database);
+  void servers_changed();
   // Its first settings.
   void set_up(const RuntimeConfig& config, PoolRuntime& pool);
   // Those of all pools, or of one database's.
@@ -138,6 +149,7 @@ class WorkerGroup {
   RuntimeConfigRef config_;  // guarded by mutex_
   PoolDirectory directory_;
   NodeDirectory nodes_;
+  NodeAddresses node_addresses_;
   sql::ShapeCache shapes_;
   cache::ResultCache results_;
   StatsSampler stats_sampler_{Clock::now()};
@@ -157,6 +169,8 @@ class WorkerGroup {
   std::atomic<AuthQuery*> auth_query_{nullptr};
   std::mutex settled_mutex_;
   std::function<void()> on_write_settled_;  // guarded by settled_mutex_
+  std::mutex servers_mutex_;
+  std::function<void()> on_servers_changed_;  // guarded by servers_mutex_
   bool running_ = false;
 };
 

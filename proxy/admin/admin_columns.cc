@@ -120,7 +120,7 @@ const AdminColumns kOfTopic[] = {
     {{"list", kText}, {"items", kInt4}},                         // Lists
     of_type(kText, {"name"}) + of_type(kInt4, {"size", "used", "free"}) +
         of_type(kInt8, {"memtotal"}),  // Mem
-    of_type(kText, {"database", "host"}) + of_type(kInt4, {"port"}) +
+    of_type(kText, {"database", "host", "addr"}) + of_type(kInt4, {"port"}) +
         of_type(kText, {"role", "reachable", "position"}) + of_type(kInt4, {"timeline"}) +
         of_type(kInt8, {"lag_bytes", "lag_us"}) + of_type(kInt4, {"weight", "in_flight"}) +
         of_type(kInt8, {"reads", "retried", "reached", "newest"}),  // Nodes

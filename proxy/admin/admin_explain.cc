@@ -133,10 +133,6 @@ std::string position_words(const cache::FreshnessBoard& board, uint64_t sequence
          (position ? " at " + to_string(*position) : ", whose position is not known yet");
 }
 
-std::string node_name(const NodeRuntime& node) {
-  return node.address.host + ":" + std::to_string(node.address.port);
-}
-
 void add_nodes(AdminTable& table, const NodeSet& set, const cache::ReadNeeds& needs) {
   for (size_t i = 0; i < set.nodes.size(); i++) {
     const NodeRuntime& node = *set.nodes[i];
@@ -153,7 +149,7 @@ void add_nodes(AdminTable& table, const NodeSet& set, const cache::ReadNeeds& ne
     }
     words += ", " + std::to_string(node.in_flight.load()) + " in flight, weight " +
              std::to_string(node.address.weight);
-    table.add("node " + node_name(node), words);
+    table.add("node " + server_name(node.address), words);
   }
 }
 
@@ -240,7 +236,7 @@ Result<AdminTable> explain(const AdminCommand& command, const AdminView& view, W
     add_nodes(table, *set, needs);
   }
   const std::string where =
-      route.node == 0 ? "the primary" : "the replica at " + node_name(*set->nodes[route.node]);
+      route.node == 0 ? "the primary" : "the replica at " + server_name(set->nodes[route.node]->address);
   table.add("goes to", where + ": " + std::string(route_reason_words(route.reason)));
   if (set->routing != conf::Routing::On) {
     table.add("note", "routing is not on: all goes to the primary");

@@ -116,9 +116,12 @@ void add_database(AdminTable& table, const AdminView& view, const std::string& n
   const bool known = runtime != view.databases.end();
   const auto lifetime =
       std::chrono::duration_cast<std::chrono::seconds>(entry.server_lifetime.value_or(conf.server_lifetime));
-  table.add(name, entry.primary.host, entry.primary.port,
-            entry.primary.dbname.empty() ? name : entry.primary.dbname, or_null(entry.primary.user),
-            entry.pool_size.value_or(conf.default_pool_size),
+  std::string hosts = entry.primary.host;
+  for (const conf::ServerAddress& candidate : entry.candidates) {
+    hosts += "," + candidate.host;
+  }
+  table.add(name, hosts, entry.primary.port, entry.primary.dbname.empty() ? name : entry.primary.dbname,
+            or_null(entry.primary.user), entry.pool_size.value_or(conf.default_pool_size),
             entry.min_pool_size.value_or(conf.min_pool_size),
             entry.reserve_pool_size.value_or(conf.reserve_pool_size), lifetime.count(),
             entry.pool_mode ? AdminValue(conf::to_string(*entry.pool_mode)) : std::nullopt, std::nullopt,
@@ -355,7 +358,7 @@ void show_nodes(AdminTable& table, const AdminView& view) {
       const NodeRuntime& node = *set->nodes[i];
       const bool heard = node.role.load() != NodeRole::Unknown;
       const auto known = [](int64_t lag) { return lag < 0 ? std::nullopt : AdminValue(std::to_string(lag)); };
-      table.add(database->name, node.address.host, node.address.port,
+      table.add(database->name, node.address.host, or_null(node.address.hostaddr), node.address.port,
                 std::string(node_role_name(node.role.load())), node.reachable.load() ? "yes" : "no",
                 heard ? AdminValue(to_string(Lsn{node.lsn.load()})) : std::nullopt,
                 static_cast<int>(node.timeline.load()), known(node.lag_bytes.load()),

@@ -13,11 +13,12 @@ constexpr std::chrono::seconds kAnswersKept{600};    // likewise; auth_cache_ttl
 
 }  // namespace
 
-AuthQuery::AuthQuery(EventLoop& loop) : loop_(&loop), on_tick_([this] { reap(); }) {}
+AuthQuery::AuthQuery(EventLoop& loop, PrimaryOf primary_of)
+    : loop_(&loop), primary_of_(std::move(primary_of)), on_tick_([this] { reap(); }) {}
 
 bool AuthQuery::look_up(const RuntimeConfigRef& config, const std::string& database, const std::string& user,
                         Answer answer) {
-  std::optional<AuthTarget> target = auth_target(*config, database);
+  std::optional<AuthTarget> target = auth_target(*config, database, primary_of_);
   if (!target) {
     return false;
   }

@@ -24,7 +24,7 @@ namespace sportello::proxy {
 
 class AuthQuery {
  public:
-  explicit AuthQuery(EventLoop& loop);
+  AuthQuery(EventLoop& loop, PrimaryOf primary_of);
 
   using Answer = std::function<void(SecretLookup)>;
 
@@ -38,6 +38,7 @@ class AuthQuery {
   void reap();
 
   EventLoop* loop_;
+  const PrimaryOf primary_of_;  // any thread
   std::map<AuthTarget, std::unique_ptr<AuthSource>> sources_;
   std::function<void()> on_tick_;
   UvHandle<uv_timer_t> tick_;  // while there are sources

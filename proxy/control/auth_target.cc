@@ -11,7 +11,8 @@ const std::string& either(const std::string& first, const std::string& otherwise
 
 }  // namespace
 
-std::optional<AuthTarget> auth_target(const RuntimeConfig& config, const std::string& client_database) {
+std::optional<AuthTarget> auth_target(const RuntimeConfig& config, const std::string& client_database,
+                                      const PrimaryOf& primary_of) {
   static const conf::Database no_database;
   const conf::Database* of_client = config.database(client_database);
   const conf::Database& settings = of_client != nullptr ? *of_client : no_database;
@@ -23,7 +24,8 @@ std::optional<AuthTarget> auth_target(const RuntimeConfig& config, const std::st
   if (user.empty() || query.empty() || entry == nullptr) {
     return std::nullopt;
   }
-  const conf::ServerAddress& address = entry->primary;
+  const conf::ServerAddress address =
+      (primary_of ? primary_of(database) : std::nullopt).value_or(entry->primary);
   const std::string& dbname = either(address.dbname, database);
   // search_path: what a function or an operator in the query means is nobody else's to say. DateStyle and
   // TimeZone: auth_record.h reads times written so.

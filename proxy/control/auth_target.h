@@ -3,6 +3,7 @@
 #pragma once
 
 #include <compare>
+#include <functional>
 #include <optional>
 #include <string>
 #include <utility>
@@ -29,6 +30,9 @@ inline constexpr std::chrono::milliseconds kAuthQueryDeadline{5'000};
 inline constexpr std::chrono::milliseconds kAuthStatementTimeout{4'500};
 
 // Nothing: no auth_user, no auth_query, or no entry to reach the database by.
-std::optional<AuthTarget> auth_target(const RuntimeConfig& config, const std::string& database);
+// `primary_of`: where a database's primary is now, if that is known.
+using PrimaryOf = std::function<std::optional<conf::ServerAddress>(const std::string& database)>;
+std::optional<AuthTarget> auth_target(const RuntimeConfig& config, const std::string& database,
+                                      const PrimaryOf& primary_of = nullptr);
 
 }  // namespace sportello::proxy

@@ -4,6 +4,7 @@
 
 #include "proxy/control/watched_database.h"
 #include "proxy/log.h"
+#include "proxy/pool/node_plan.h"
 
 namespace sportello::proxy {
 namespace {
@@ -17,7 +18,8 @@ constexpr std::chrono::seconds kKept{5};
 }  // namespace
 
 bool needs_catalog(const conf::Config& config, const conf::Database& database) {
-  const bool routes = database.routing != conf::Routing::Off && !database.replicas.empty();
+  const bool routes =
+      database.routing != conf::Routing::Off && (!database.replicas.empty() || !database.candidates.empty());
   const bool caches = config.cache.max_memory > 0 && !config.cache.rules.empty();
   return routes || caches;
 }
@@ -29,7 +31,7 @@ void CatalogWatch::apply_config(RuntimeConfigRef config) {
   config_ = std::move(config);
   const auto& databases = config_->conf.databases;
   const bool needs = std::any_of(databases.begin(), databases.end(), [&](const auto& entry) {
-    return needs_catalog(config_->conf, entry.second);
+    return needs_catalog(config_->conf, entry.second) || may_have_several(entry.second);
   });
   if (!needs) {
     watched_.clear();
@@ -78,9 +80,11 @@ void CatalogWatch::look_for_databases() {
   }
 }
 
-bool CatalogWatch::is_wanted(const DatabaseRuntime& database) const {
+bool CatalogWatch::is_wanted(DatabaseRuntime& database) const {
   const conf::Database* settings = config_->database(database.name);
-  return settings != nullptr && needs_catalog(config_->conf, *settings);
+  const NodeSetRef nodes = database.current_nodes();
+  const bool routes = nodes != nullptr && nodes->routing != conf::Routing::Off;
+  return settings != nullptr && (routes || needs_catalog(config_->conf, *settings));
 }
 
 void CatalogWatch::watch(const std::shared_ptr<DatabaseRuntime>& database) {

@@ -1,5 +1,5 @@
-// Watches the catalogs of the databases that need it: those with replicas that may be read, or with cache
-// rules. Each has a CatalogSource, as long as the configuration wants it and has a login for it
+// Watches the catalogs of the databases that need it: those with several servers that may be read, or with
+// cache rules. Each has a CatalogSource, as long as the configuration wants it and has a login for it
 // (monitor_user); the others stay unknown. Databases that only clients name ("*") are let go of when they
 // have been without a client for a while, so that they can be forgotten. For the control loop's thread,
 // except changed_by_ddl().
@@ -40,7 +40,7 @@ class CatalogWatch {
 
   void tick();
   void look_for_databases();
-  bool is_wanted(const DatabaseRuntime& database) const;
+  bool is_wanted(DatabaseRuntime& database) const;
   void watch(const std::shared_ptr<DatabaseRuntime>& database);
 
   EventLoop* loop_;
@@ -49,7 +49,7 @@ class CatalogWatch {
   std::map<std::string, Watched> watched_;  // by the database's name
   TimePoint look_at_{};
   std::function<void()> on_tick_;
-  UvHandle<uv_timer_t> tick_;  // while a database of the configuration needs a catalog
+  UvHandle<uv_timer_t> tick_;  // while a database of the configuration may need a catalog
 };
 
 }  // namespace sportello::proxy

@@ -53,7 +53,7 @@ ControlPlane::ControlPlane(std::string config_path, RuntimeConfigRef config, Wor
       config_(std::move(config)),
       started_with_(config_->conf),
       group_(group),
-      auth_query_(loop_),
+      auth_query_(loop_, [&group](const std::string& database) { return group.primary_of(database); }),
       health_watch_(loop_, group_),
       catalog_watch_(loop_, group.directory()),
       node_watch_(loop_, group_),

@@ -18,10 +18,6 @@ std::chrono::milliseconds jitter() {
   return std::chrono::milliseconds(random() % kJitterMs);
 }
 
-bool is_at(const conf::ServerAddress& address, const NodeHealth& node) {
-  return address.host == node.host && address.port == node.port;
-}
-
 }  // namespace
 
 HealthWatch::HealthWatch(EventLoop& loop, WorkerGroup& group)
@@ -49,7 +45,7 @@ void HealthWatch::tick() {
     if (down && (!is_on || (watched.back_at != TimePoint() && now >= watched.back_at))) {
       watched.back_at = TimePoint();
       node->down.store(false);
-      log_info("server at host \"{}\", port {}, answers again", node->host, node->port);
+      log_info("server at host \"{}\", port {}, answers again", node->shown_host(), node->port);
       group_->post_serve_all();
     } else if (watched.back_at == TimePoint() && now >= watched.next_at &&
                !(watched.probe && watched.probe->is_busy())) {
@@ -75,8 +71,8 @@ void HealthWatch::reported(const std::shared_ptr<NodeHealth>& node, const NodeRe
   const bool heard = node->heard_at.load() >= watched.began_at.time_since_epoch().count();
   if (report.answered && !report.why.empty() && report.why != watched.told) {
     watched.told = report.why;
-    log_warning("server at host \"{}\", port {}, answers, but cannot be asked how it is: {}", node->host,
-                node->port, report.why);
+    log_warning("server at host \"{}\", port {}, answers, but cannot be asked how it is: {}",
+                node->shown_host(), node->port, report.why);
   }
   if (node->down.load()) {
     watched.next_at = now + kProbeDownAgain + jitter();
@@ -89,7 +85,7 @@ void HealthWatch::reported(const std::shared_ptr<NodeHealth>& node, const NodeRe
   if (report.answered || heard) {
     return;
   }
-  log_warning("server at host \"{}\", port {}, is out: {}", node->host, node->port, report.why);
+  log_warning("server at host \"{}\", port {}, is out: {}", node->shown_host(), node->port, report.why);
   watched.next_at = now + kProbeDownAgain;
   node->down.store(true);
   group_->post_all([node](Worker& worker) { worker.node_down(*node); });
@@ -99,16 +95,20 @@ void HealthWatch::reported(const std::shared_ptr<NodeHealth>& node, const NodeRe
 NodeProbe::Target HealthWatch::target(const NodeHealth& node) const {
   NodeProbe::Target target;
   for (const auto& [name, database] : config_->conf.databases) {
-    if (!is_at(database.primary, node)) {
-      continue;
-    }
-    target.server = config_->server_target(database.primary);
-    target.login = monitor_login(*config_, name);
-    if (target.login) {
-      return target;
+    for (conf::ServerAddress& address : servers_of(database)) {
+      if (address.host != node.host || address.port != node.port) {
+        continue;
+      }
+      address.hostaddr = node.hostaddr;
+      target.server = config_->server_target(address);
+      target.login = monitor_login_at(*config_, name, address, false);
+      if (target.login) {
+        return target;
+      }
     }
   }
   target.server.host = node.host;
+  target.server.hostaddr = node.hostaddr;
   target.server.port = node.port;
   return target;
 }

@@ -21,8 +21,11 @@ constexpr const char* kQuestion =
     " ELSE pg_catalog.pg_current_wal_insert_lsn() END,"
     " CASE WHEN r THEN NULL ELSE pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_insert_lsn()) END,"
     " CASE WHEN r THEN (SELECT c.timeline_id FROM pg_catalog.pg_control_checkpoint() c) END,"
-    " CASE WHEN r THEN (SELECT w.received_tli FROM pg_catalog.pg_stat_wal_receiver w LIMIT 1) END"
+    " CASE WHEN r THEN (SELECT w.received_tli FROM pg_catalog.pg_stat_wal_receiver w LIMIT 1) END,"
+    " extract(epoch FROM pg_catalog.pg_postmaster_start_time())"
     " FROM (SELECT pg_catalog.pg_is_in_recovery()) AS q(r)";
+
+constexpr size_t kColumns = 6;
 
 constexpr const char* kPathsQuestion =
     "SELECT 's', s.name::pg_catalog.text, s.setting, s.source FROM pg_catalog.pg_settings s"
@@ -94,7 +97,7 @@ void NodeSource::query() {
   question_ = board_->question_begins();
   connection_.query({.sql = kQuestion, .parameters = {}, .most_rows = 1}, kAnswerDeadline,
                     [this](const Result<PqRows>& result) {
-                      if (!result.ok() || result->rows.size() != 1 || result->rows[0].size() != 5) {
+                      if (!result.ok() || result->rows.size() != 1 || result->rows[0].size() != kColumns) {
                         failed(result.ok() ? "an answer of another shape" : result.error().message);
                         return;
                       }
@@ -113,6 +116,8 @@ void NodeSource::told(const PqRows& rows) {
   } else {
     finding_.timeline = row[2] ? number_of<uint32_t>(std::string_view(*row[2]).substr(0, 8), 16) : 0U;
   }
+  // In microseconds: no two servers started in the same one.
+  finding_.instance = row[5].value_or("");
   if (!complained_.empty()) {
     log_info("node ({}) answers", printable(login_.name));
     complained_.clear();
@@ -187,6 +192,7 @@ void NodeSource::failed(const std::string& why) {
 
 void NodeSource::done() {
   busy_ = false;
+  has_outcome_ = true;
   answered_(*this);
 }
 

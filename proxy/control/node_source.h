@@ -31,6 +31,8 @@ class NodeSource {
   void ask(TimePoint now);
   bool is_busy() const { return busy_; }
   TimePoint asked_at() const { return asked_at_; }
+  // It has answered, or failed to, at least once.
+  bool has_outcome() const { return has_outcome_; }
 
   // What it said last, and to which question of the board.
   const NodeFinding& finding() const { return finding_; }
@@ -58,6 +60,7 @@ class NodeSource {
   cache::FreshnessBoard* board_;
   const Answered answered_;
   bool busy_ = false;
+  bool has_outcome_ = false;
   TimePoint asked_at_{};
   TimePoint retry_at_{};
   TimePoint paths_at_{};

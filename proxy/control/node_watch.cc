@@ -1,15 +1,20 @@
 #include "proxy/control/node_watch.h"
 
 #include <algorithm>
+#include <set>
 
 #include "proxy/control/watched_database.h"
 #include "proxy/log.h"
+#include "proxy/pool/node_plan.h"
 #include "proxy/session/session_settings.h"
 
 namespace sportello::proxy {
 namespace {
 
-constexpr std::chrono::seconds kLook{1};
+constexpr std::chrono::milliseconds kLook{1000};
+constexpr std::chrono::milliseconds kNever{0};
+// For as long, at most, servers that do not answer keep a database from having a primary.
+constexpr std::chrono::seconds kMostAwaited{5};
 constexpr size_t kMostMarks = 512;
 constexpr size_t kMostWatched = 64;
 // So long after a read was kept from a replica, it is worth asking often.
@@ -28,15 +33,19 @@ bool mentions(const std::string& text, std::string_view word) {
 NodeWatch::NodeWatch(EventLoop& loop, WorkerGroup& group)
     : loop_(&loop), group_(&group), on_tick_([this] { tick(); }), on_hurry_([this] { tick(); }) {
   group_->set_on_write_settled([this] { loop_->post([this] { tick(); }); });
+  group_->set_on_servers_changed([this] { loop_->post([this] { look_now(); }); });
 }
 
-NodeWatch::~NodeWatch() { group_->set_on_write_settled(nullptr); }
+NodeWatch::~NodeWatch() {
+  group_->set_on_write_settled(nullptr);
+  group_->set_on_servers_changed(nullptr);
+}
 
 void NodeWatch::apply_config(RuntimeConfigRef config) {
   config_ = std::move(config);
   for (const auto& [name, entry] : config_->conf.databases) {
     const bool routes = entry.routing != conf::Routing::Off && !entry.replicas.empty();
-    if (name != "*" && (routes || config_->caches(name))) {
+    if (name != "*" && (routes || !entry.candidates.empty() || config_->caches(name))) {
       group_->note_nodes(*config_, *group_->directory().database(name));
     }
   }
@@ -46,17 +55,27 @@ void NodeWatch::apply_config(RuntimeConfigRef config) {
   look_for_databases();
 }
 
+void NodeWatch::look_now() {
+  if (config_ != nullptr) {
+    look_for_databases();
+    tick();
+  }
+}
+
 void NodeWatch::look_for_databases() {
   look_at_ = loop_->now() + kLook;
   const auto known = group_->directory().databases();
+  look_up_names();
   std::erase_if(watched_, [&](const auto& entry) {
     const auto& database = entry.second->database;
     return database->current_nodes() == nullptr ||
            std::find(known.begin(), known.end(), database) == known.end() || !is_in_use(*config_, *database);
   });
   for (const auto& database : known) {
+    const bool is_watched = watched_.contains(database->name);
     if (!is_in_use(*config_, *database) || database->current_nodes() == nullptr ||
-        (watched_.size() >= kMostWatched && !watched_.contains(database->name))) {
+        (watched_.size() >= kMostWatched && !is_watched)) {
+      settle(*database);
       continue;
     }
     auto& slot = watched_[database->name];
@@ -66,13 +85,112 @@ void NodeWatch::look_for_databases() {
     }
     watch(*slot);
   }
-  if (watched_.empty()) {
-    tick_.reset();
-    hurry_.reset();
-  } else if (!tick_) {
-    tick_ = loop_->every(kTick, &on_tick_);
+  set_pace();
+}
+
+// Often while servers are watched; else as often as somebody may come who has such.
+void NodeWatch::set_pace() {
+  const auto& databases = config_->conf.databases;
+  const bool may_come = std::any_of(databases.begin(), databases.end(), [&](const auto& entry) {
+    return may_have_several(entry.second) || config_->caches(entry.first);
+  });
+  const std::chrono::milliseconds pace = !watched_.empty() ? kTick : may_come ? kLook : kNever;
+  if (pace == pace_) {
+    return;
+  }
+  pace_ = pace;
+  hurry_.reset();
+  tick_.reset();
+  if (pace != kNever) {
+    tick_ = loop_->every(pace, &on_tick_);
   }
 }
+
+// ---- names ----
+
+// Of servers that can be asked. The resolver keeps what it knows and asks again in time, so this is cheap.
+void NodeWatch::look_up_names() {
+  std::set<std::string> hosts;
+  for (const auto& [name, entry] : config_->conf.databases) {
+    if (config_->monitor_user(entry, entry.primary).empty()) {
+      continue;
+    }
+    for (const conf::ServerAddress& server : servers_of(entry)) {
+      if (is_name(server)) {
+        hosts.insert(server.host);
+      }
+    }
+  }
+  std::erase_if(lookups_, [&](const auto& lookup) { return !hosts.contains(lookup.first); });
+  for (const std::string& host : hosts) {
+    Lookup& lookup = lookups_[host];
+    if (!lookup.is_busy) {
+      lookup.is_busy = true;
+      lookup.ticket = NameResolver::system().resolve(
+          *loop_, host, [this, host](const NameAnswer& answer) { name_answered(host, answer); });
+    }
+  }
+}
+
+void NodeWatch::name_answered(const std::string& host, const NameAnswer& answer) {
+  Lookup& lookup = lookups_[host];
+  lookup.is_busy = false;
+  lookup.was_answered = true;
+  if (answer.addresses.empty()) {
+    if (lookup.complained != answer.why) {
+      log_warning("the servers at \"{}\" could not be looked up: {}", host, answer.why);
+    }
+    lookup.complained = answer.why;
+  } else {
+    lookup.complained.clear();
+  }
+  if (!answer.addresses.empty() && group_->node_addresses().learn(host, answer.addresses)) {
+    for (const auto& [name, entry] : config_->conf.databases) {
+      if (name != "*") {
+        group_->directory().database(name);  // known before its first client comes
+      }
+    }
+    for (const auto& database : group_->directory().databases()) {
+      group_->renote_nodes(database);
+    }
+    loop_->post([this] { look_now(); });  // not within what it ends
+  }
+  for (auto& [name, watched] : watched_) {
+    settle_if_all_asked(*watched);
+  }
+}
+
+bool NodeWatch::is_looked_up(const conf::ServerAddress& address) const {
+  return is_name(address) && group_->node_addresses().of(address.host).empty();
+}
+
+// ---- who is the primary ----
+
+void NodeWatch::settle(DatabaseRuntime& database) {
+  if (database.scope.primary_unknown.exchange(false)) {
+    group_->post_serve_all();
+  }
+}
+
+bool NodeWatch::awaits_servers(const Watched& watched) const {
+  return loop_->now() - watched.since < kMostAwaited &&
+         std::any_of(watched.set->nodes.begin(), watched.set->nodes.end(), [&](const auto& node) {
+           const auto source = watched.sources.find(node.get());
+           if (source != watched.sources.end()) {
+             return !source->second->has_outcome();
+           }
+           const auto lookup = lookups_.find(node->address.host);
+           return is_looked_up(node->address) && lookup != lookups_.end() && !lookup->second.was_answered;
+         });
+}
+
+void NodeWatch::settle_if_all_asked(Watched& watched) {
+  if (watched.database->scope.primary_unknown.load() && !awaits_servers(watched)) {
+    note_roles(watched);
+  }
+}
+
+// ---- asking them ----
 
 // One source a node, by the login that the configuration has now.
 void NodeWatch::watch(Watched& watched) {
@@ -80,12 +198,19 @@ void NodeWatch::watch(Watched& watched) {
   if (set == nullptr || set == watched.set) {
     return;
   }
+  if (watched.set == nullptr || watched.set->nodes.front() != set->nodes.front()) {
+    watched.marks.clear();
+    watched.since = loop_->now();
+  }
   watched.set = set;
   std::erase_if(watched.sources, [&](const auto& entry) {
     return std::none_of(set->nodes.begin(), set->nodes.end(),
                         [&](const auto& node) { return node.get() == entry.first; });
   });
   for (const auto& node : set->nodes) {
+    if (is_looked_up(node->address)) {
+      continue;  // where it leads is not known
+    }
     std::optional<OwnLogin> login = monitor_login_at(*config_, watched.database->name, node->address, true);
     if (!login) {
       log_limited("node login", "servers of database \"{}\": nobody to log in as; set monitor_user",
@@ -100,6 +225,7 @@ void NodeWatch::watch(Watched& watched) {
                                             [this, its](NodeSource& told) { answered(*its, told); });
     }
   }
+  settle_if_all_asked(watched);
 }
 
 bool NodeWatch::in_hurry(const Watched& watched) const {
@@ -117,6 +243,7 @@ void NodeWatch::tick() {
   }
   bool any_hurry = false;
   for (auto& [name, watched] : watched_) {
+    settle_if_all_asked(*watched);
     watched->database->scope.nudged.store(false);
     any_hurry = any_hurry || in_hurry(*watched);
     ask(*watched);
@@ -154,6 +281,10 @@ void NodeWatch::answered(Watched& watched, NodeSource& source) {
     node.lsn.store(source.position().value);
     node.timeline.store(finding.timeline);
   }
+  if (watched.database->scope.primary_unknown.load()) {
+    settle_if_all_asked(watched);
+    return;  // whose positions count is said by the next answers
+  }
   note_roles(watched);
   const bool is_primary = &node == &watched.set->primary();
   if (is_primary) {
@@ -169,7 +300,7 @@ void NodeWatch::note_roles(Watched& watched) {
     const auto source = watched.sources.find(node.get());
     findings.push_back(source == watched.sources.end() ? NodeFinding() : source->second->finding());
   }
-  const NodeRoles found = decide_roles(findings, watched.newest_timeline);
+  const NodeRoles found = decide_roles(findings, watched.last_primary);
   std::string conflict;
   bool came_back = false;
   for (size_t i = 0; i < found.roles.size(); i++) {
@@ -199,13 +330,20 @@ void NodeWatch::note_roles(Watched& watched) {
                 findings[found.primary].timeline);
     group_->make_primary(watched.database, taken);
     watched.set = watched.database->current_nodes();
-    watched.newest_timeline = findings[found.primary].timeline;
-    watched.database->scope.board.primary_is(watched.newest_timeline);
+    watched.last_primary.timeline = findings[found.primary].timeline;
+    watched.database->scope.board.primary_is(watched.last_primary.timeline);
+    if (!left->reachable.load()) {
+      left->role.store(NodeRole::Unknown);
+    }
     watched.marks.clear();
     group_->post_all([left](Worker& worker) { worker.leave_server(left); });
   } else if (came_back) {
     group_->post_serve_all();
   }
+  if (found.roles[found.primary] == NodeRole::Primary) {
+    watched.last_primary.instance = findings[found.primary].instance;
+  }
+  settle(*watched.database);
 }
 
 void NodeWatch::note_primary(Watched& watched, NodeSource& source) {
@@ -217,7 +355,7 @@ void NodeWatch::note_primary(Watched& watched, NodeSource& source) {
   }
   source.node()->lag_bytes.store(0);
   source.node()->lag_us.store(0);
-  watched.newest_timeline = std::max(watched.newest_timeline, finding.timeline);
+  watched.last_primary.timeline = std::max(watched.last_primary.timeline, finding.timeline);
   scope.board.question_answered(source.question(), source.position(), finding.timeline);
   if (source.paths()) {
     note_paths(watched, *source.paths());
@@ -255,7 +393,7 @@ void NodeWatch::note_replica(Watched& watched, NodeSource& source) {
     return;
   }
   board.replica_at(*node.position, source.position(), finding.timeline);
-  if (watched.marks.empty() || finding.timeline != watched.newest_timeline) {
+  if (watched.marks.empty() || finding.timeline != watched.last_primary.timeline) {
     node.lag_bytes.store(-1);
     node.lag_us.store(-1);
     return;

@@ -1,6 +1,6 @@
-// Watches the servers of databases that have replicas: what each is, how far its log has come, who is the
-// primary. Tells the FreshnessBoard positions, NodeRuntimes what was found, and the WorkerGroup when writes
-// go elsewhere. For the control loop's thread.
+// Watches the servers of databases that have several, or a cache: where their names lead, what each is, how
+// far its log has come, who is the primary. Tells the FreshnessBoard positions, NodeRuntimes what was found,
+// and the WorkerGroup when there are other servers or writes go elsewhere. For the control loop's thread.
 //
 // At rest each server is asked kRest apart. While a write has no position, or a replica lacks it, and reads
 // wait for that, they are asked kHurry apart: the primary first, and the replicas when it has answered.
@@ -15,6 +15,7 @@
 
 #include "proxy/control/node_source.h"
 #include "proxy/net/event_loop.h"
+#include "proxy/net/name_resolver.h"
 #include "proxy/runtime_config.h"
 #include "proxy/worker_group.h"
 
@@ -45,15 +46,34 @@ class NodeWatch {
     NodeSetRef set;
     std::map<const NodeRuntime*, std::unique_ptr<NodeSource>> sources;
     std::deque<Mark> marks;
-    uint32_t newest_timeline = 0;
+    TimePoint since{};  // its first server is the first
+    LastPrimary last_primary;
     DefaultPaths paths;
     bool has_paths = false;
     std::string conflict;  // told last
   };
 
+  // Of a name of servers.
+  struct Lookup {
+    NameResolver::Ticket ticket;
+    bool is_busy = false;
+    bool was_answered = false;  // once at least, be it that there is no such name
+    std::string complained;     // of what, last
+  };
+
   void tick();
+  void look_now();
   void look_for_databases();
+  void set_pace();
+  void look_up_names();
+  void name_answered(const std::string& host, const NameAnswer& answer);
+  // Nobody knows yet where that name leads.
+  bool is_looked_up(const conf::ServerAddress& address) const;
   void watch(Watched& watched);
+  // Its first server is the primary, or is known not to be.
+  void settle(DatabaseRuntime& database);
+  bool awaits_servers(const Watched& watched) const;
+  void settle_if_all_asked(Watched& watched);
   void ask(Watched& watched);
   void answered(Watched& watched, NodeSource& source);
   void note_roles(Watched& watched);
@@ -66,10 +86,12 @@ class NodeWatch {
   WorkerGroup* group_;
   RuntimeConfigRef config_;
   std::map<std::string, std::unique_ptr<Watched>> watched_;  // by the database's name
+  std::map<std::string, Lookup> lookups_;                    // by the host
   TimePoint look_at_{};
   std::function<void()> on_tick_;
   std::function<void()> on_hurry_;
-  UvHandle<uv_timer_t> tick_;   // while there are any
+  std::chrono::milliseconds pace_{0};  // of tick_
+  UvHandle<uv_timer_t> tick_;
   UvHandle<uv_timer_t> hurry_;  // while some are in a hurry
 };
 

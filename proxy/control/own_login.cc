@@ -9,6 +9,9 @@ namespace {
 constexpr const char* kDeadline = "-c statement_timeout=10000";
 constexpr const char* kMonitorOptions = "-c search_path=pg_catalog -c statement_timeout=10000";
 
+// For what libpq looks up in ~/.postgresql where nothing is said: that home is nobody's who configured us.
+constexpr const char* kNoFile = "/dev/null/none";
+
 bool is_hash(const std::string& secret) {
   const auth::StoredSecret stored = auth::parse_stored_secret(secret);
   return std::holds_alternative<auth::Md5Hash>(stored) || std::holds_alternative<auth::ScramVerifier>(stored);
@@ -40,10 +43,10 @@ void add_tls(OwnLogin& login, const conf::TlsSettings& tls, conf::SslMode mode) 
     }
   };
   add("sslmode", std::string(conf::to_string(mode)));
-  add("sslcert", tls.cert_file);
+  add("sslcert", tls.cert_file.empty() ? kNoFile : tls.cert_file);
   add("sslkey", tls.key_file);
-  add("sslrootcert", tls.ca_file);
-  add("sslcrl", tls.crl_file);
+  add("sslrootcert", tls.ca_file.empty() ? kNoFile : tls.ca_file);
+  add("sslcrl", tls.crl_file.empty() ? kNoFile : tls.crl_file);
   add("ssl_min_protocol_version", tls.min_protocol);
 }
 
@@ -64,6 +67,9 @@ OwnLogin own_login(const RuntimeConfig& config, const conf::ServerAddress& addre
       {"gssencmode", "disable"},
       {"target_session_attrs", "any"},
   };
+  if (!address.hostaddr.empty()) {
+    login.keywords.emplace_back("hostaddr", address.hostaddr);
+  }
   const conf::SslMode mode = address.sslmode.value_or(config.conf.server_tls.sslmode);
   add_tls(login, config.conf.server_tls, mode);
   if (!is_private(address, mode)) {
@@ -88,11 +94,7 @@ std::optional<OwnLogin> monitor_login_at(const RuntimeConfig& config, const std:
   if (entry == nullptr) {
     return std::nullopt;
   }
-  std::string user;
-  for (const std::string* each : {&entry->monitor_user, &config.conf.monitor_user, &address.user,
-                                  &entry->auth_user, &config.conf.auth_user}) {
-    user = user.empty() ? *each : user;
-  }
+  const std::string user = config.monitor_user(*entry, address);
   if (user.empty()) {
     return std::nullopt;
   }

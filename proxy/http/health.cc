@@ -8,10 +8,6 @@
 namespace sportello::proxy {
 namespace {
 
-std::string name_of(const conf::ServerAddress& address) {
-  return address.host + ":" + std::to_string(address.port);
-}
-
 std::optional<int64_t> known(int64_t value) { return value < 0 ? std::nullopt : std::optional(value); }
 
 // ---- pools ----
@@ -64,9 +60,8 @@ Pools pools_of(const OperatorView& view) {
 // ---- databases ----
 
 bool is_silent(const OperatorView& view, const conf::ServerAddress& address) {
-  return std::any_of(view.servers.begin(), view.servers.end(), [&](const auto& server) {
-    return server->host == address.host && server->port == address.port && server->down.load();
-  });
+  return std::any_of(view.servers.begin(), view.servers.end(),
+                     [&](const auto& server) { return server->is_at(address) && server->down.load(); });
 }
 
 std::optional<conf::ServerAddress> primary_of(const OperatorView& view, const std::string& database,
@@ -98,23 +93,25 @@ DatabaseState state_of(const OperatorView& view, DatabaseRuntime& database, cons
                       .tally = pools.tally,
                       .stats = pools.stats};
   const NodeSetRef nodes = database.current_nodes();
+  size_t replicas = 0;
   size_t lost = 0;
   for (size_t i = 0; nodes != nullptr && i < nodes->nodes.size(); i++) {
     const NodeRuntime& node = *nodes->nodes[i];
-    state.nodes.push_back({.server = name_of(node.address),
+    state.nodes.push_back({.server = server_name(node.address),
                            .role = node_role_name(node.role.load()),
                            .is_reachable = node.reachable.load(),
                            .lag_bytes = known(node.lag_bytes.load()),
                            .lag_us = known(node.lag_us.load())});
-    lost += i > 0 && (!node.reachable.load() || node.role.load() != NodeRole::Replica) ? 1 : 0;
+    const NodeRole role = node.role.load();
+    replicas += i > 0 && role != NodeRole::Alias ? 1 : 0;
+    lost += i > 0 && role != NodeRole::Alias && (!node.reachable.load() || role != NodeRole::Replica) ? 1 : 0;
   }
   state.problem = primary_problem(view, database, nodes, pools);
   if (!state.problem.empty()) {
     state.state = HealthState::Bad;
   } else if (lost > 0) {
     state.state = HealthState::Degraded;
-    state.problem =
-        std::to_string(lost) + " of " + std::to_string(nodes->nodes.size() - 1) + " replicas cannot be read";
+    state.problem = std::to_string(lost) + " of " + std::to_string(replicas) + " replicas cannot be read";
   } else if (pools.refused) {
     state.state = HealthState::Degraded;
     state.problem = "the primary refuses a login";

@@ -254,7 +254,7 @@ void write_nodes(MetricsText& out, const Databases& databases) {
     std::set<std::string> seen;
     for (size_t i = 0; set != nullptr && i < set->nodes.size(); i++) {
       const conf::ServerAddress& address = set->nodes[i]->address;
-      std::string server = address.host + ":" + std::to_string(address.port);
+      std::string server = server_name(address);
       if (seen.insert(server).second) {
         nodes.push_back({database->name, std::move(server), set->nodes[i]});
       }
@@ -263,8 +263,8 @@ void write_nodes(MetricsText& out, const Databases& databases) {
   out.family("sportello_node_role", Type::Gauge,
              "1 for what the server was found to be when it answered last.");
   for (const NodeLine& line : nodes) {
-    for (const NodeRole role :
-         {NodeRole::Unknown, NodeRole::Primary, NodeRole::Replica, NodeRole::SecondPrimary}) {
+    for (const NodeRole role : {NodeRole::Unknown, NodeRole::Primary, NodeRole::Replica,
+                                NodeRole::SecondPrimary, NodeRole::Alias}) {
       out.sample({{"database", line.database}, {"node", line.server}, {"role", node_role_name(role)}},
                  line.node->role.load() == role ? 1 : 0);
     }

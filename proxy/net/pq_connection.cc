@@ -67,7 +67,8 @@ void PqConnection::connect(Keywords keywords, std::chrono::milliseconds deadline
   state_ = State::Resolving;
   start_deadline(deadline);
   const std::string host = keyword(keywords_, "host");
-  if (host.empty() || host.starts_with('/') || host.starts_with('@') || is_numeric_address(host)) {
+  if (host.empty() || host.starts_with('/') || host.starts_with('@') || is_numeric_address(host) ||
+      !keyword(keywords_, "hostaddr").empty()) {
     begin_connect();
   } else {
     resolve(host);

@@ -42,7 +42,8 @@ struct PqQuery {
 class PqConnection {
  public:
   enum class State : uint8_t { Closed, Resolving, Connecting, Idle, Busy, Streaming };
-  // libpq's connection keywords (libpq-connect.html#LIBPQ-PARAMKEYWORDS); without hostaddr.
+  // libpq's connection keywords (libpq-connect.html#LIBPQ-PARAMKEYWORDS). A host that is a name
+  // is looked up, unless there is a hostaddr.
   using Keywords = std::vector<std::pair<std::string, std::string>>;
   using Connected = std::function<void(Result<void>)>;
   using Answered = std::function<void(Result<PqRows>)>;

@@ -12,8 +12,15 @@ std::string_view node_role_name(NodeRole role) {
       return "replica";
     case NodeRole::SecondPrimary:
       return "second primary";
+    case NodeRole::Alias:
+      return "same server";
   }
   return "";
+}
+
+std::string server_name(const conf::ServerAddress& address) {
+  const std::string at = address.hostaddr.empty() ? "" : "[" + address.hostaddr + "]";
+  return address.host + at + ":" + std::to_string(address.port);
 }
 
 }  // namespace sportello::proxy

@@ -1,4 +1,4 @@
-// One PostgreSQL server of a database that has replicas, and the set of them in the order of their pools.
+// One PostgreSQL server of a database that has several, and the set of them in the order of their pools.
 // The first of a NodeSet is the primary, wherever the configuration has it: when a replica is promoted, the
 // two change places, and a pool goes where its place is.
 //
@@ -11,6 +11,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -25,8 +26,12 @@ enum class NodeRole : uint8_t {
   Primary,        // takes the writes
   Replica,        // in recovery
   SecondPrimary,  // takes writes and is not ours: nothing goes there
+  Alias,          // another node's server, by another address: nothing goes there
 };
 std::string_view node_role_name(NodeRole role);
+
+// "db.internal:5432", "db.internal[10.0.0.5]:5432"
+std::string server_name(const conf::ServerAddress& address);
 
 struct NodeRuntime {
   NodeRuntime(conf::ServerAddress its_address, std::shared_ptr<cache::NodePosition> its_position)
@@ -54,6 +59,7 @@ struct NodeSet {
   conf::Milliseconds max_lag{0};
 
   const NodeRuntime& primary() const { return *nodes.front(); }
+  bool operator==(const NodeSet&) const = default;
 };
 using NodeSetRef = std::shared_ptr<const NodeSet>;
 

@@ -1,6 +1,7 @@
-// What workers and the control plane tell each other of one server (a host and a port, whatever databases are
-// reached there): workers say that requests wait there without a word, the HealthWatch says whether it is
-// down. While it is, nobody is given a link to it. Atomics, for any thread; times are TimePoint ticks.
+// What workers and the control plane tell each other of one server (a host, perhaps one address of it, and a
+// port, whatever databases are reached there): workers say that requests wait there without a word, the
+// HealthWatch says whether it is down. While it is, nobody is given a link to it. Atomics, for any thread;
+// times are TimePoint ticks.
 #pragma once
 
 #include <atomic>
@@ -9,6 +10,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -17,10 +19,17 @@
 namespace sportello::proxy {
 
 struct NodeHealth {
-  NodeHealth(std::string its_host, uint16_t its_port) : host(std::move(its_host)), port(its_port) {}
+  explicit NodeHealth(const conf::ServerAddress& address)
+      : host(address.host), hostaddr(address.hostaddr), port(address.port) {}
 
   const std::string host;
+  const std::string hostaddr;  // empty: any address of `host`
   const uint16_t port;
+
+  std::string shown_host() const { return hostaddr.empty() ? host : host + "[" + hostaddr + "]"; }
+  bool is_at(const conf::ServerAddress& address) const {
+    return host == address.host && hostaddr == address.hostaddr && port == address.port;
+  }
 
   std::atomic<bool> down{false};
   // Workers: some request has waited for server_health_interval, when looked at last.
@@ -35,9 +44,9 @@ class NodeDirectory {
  public:
   std::shared_ptr<NodeHealth> node(const conf::ServerAddress& address) {
     const std::lock_guard lock(mutex_);
-    auto& slot = nodes_[{address.host, address.port}];
+    auto& slot = nodes_[{address.host, address.hostaddr, address.port}];
     if (!slot) {
-      slot = std::make_shared<NodeHealth>(address.host, address.port);
+      slot = std::make_shared<NodeHealth>(address);
     }
     return slot;
   }
@@ -53,7 +62,7 @@ class NodeDirectory {
 
  private:
   std::mutex mutex_;
-  std::map<std::pair<std::string, uint16_t>, std::shared_ptr<NodeHealth>> nodes_;
+  std::map<std::tuple<std::string, std::string, uint16_t>, std::shared_ptr<NodeHealth>> nodes_;
 };
 
 }  // namespace sportello::proxy

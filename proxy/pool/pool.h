@@ -32,11 +32,12 @@ class Pool {
   PoolStats& stats() { return *shared_->workers[worker_].stats; }
   const std::shared_ptr<PoolRuntime>& shared_ref() { return shared_; }
   const PoolSettings& settings() const { return *settings_; }
-  // Its server does not answer (HealthWatch), or is not the primary that it ought to be (NodeWatch): nobody
-  // is given a link.
+  // Its server does not answer (HealthWatch), or is not the primary that it ought to be, or nobody knows yet
+  // which one that is (NodeWatch): nobody is given a link.
   bool is_down() const {
     return (settings_->node != nullptr && settings_->node->down.load(std::memory_order_relaxed)) ||
-           (settings_->server != nullptr && shared_->node == 0 && is_wrong_primary());
+           (settings_->server != nullptr && shared_->node == 0 &&
+            (is_primary_unknown() || is_wrong_primary()));
   }
   void set_settings(PoolSettingsRef settings) { settings_ = std::move(settings); }
 
@@ -79,6 +80,9 @@ class Pool {
   bool is_at_limit() const;
 
  private:
+  bool is_primary_unknown() const {
+    return shared_->database->scope.primary_unknown.load(std::memory_order_relaxed);
+  }
   bool is_wrong_primary() const {
     const NodeRole role = settings_->server->role.load(std::memory_order_relaxed);
     return role == NodeRole::Replica || role == NodeRole::SecondPrimary;

@@ -74,8 +74,9 @@ void ServerConnector::start() {
     start_to(unix_endpoint(target_.host, target_.port));
     return;
   }
-  if (is_numeric_address(target_.host)) {
-    resolved({{target_.host}, "", false});
+  const std::string& given = target_.hostaddr.empty() ? target_.host : target_.hostaddr;
+  if (is_numeric_address(given)) {
+    resolved({{given}, "", false});
     return;
   }
   lookup_ = NameResolver::system().resolve(*loop_, target_.host,

@@ -31,7 +31,8 @@ void apply_socket_options(int fd, const SocketOptions& options);
 
 // Where to, and how.
 struct ServerTarget {
-  std::string host;  // a name, an address, or the directory of a Unix socket
+  std::string host;      // a name, an address, or the directory of a Unix socket
+  std::string hostaddr;  // the one address of that name to go to; empty: any
   uint16_t port = 5432;
   std::shared_ptr<const tls::TlsContext> tls;  // nullptr: sslmode = disable
   SocketOptions options;

@@ -1,13 +1,35 @@
 #include "proxy/router/node_roles.h"
 
 namespace sportello::proxy {
+namespace {
 
-NodeRoles decide_roles(std::span<const NodeFinding> findings, uint32_t newest_timeline) {
-  const auto takes_writes = [&](size_t i) { return findings[i].answered && !findings[i].in_recovery; };
-  // The one until now need not have a newer timeline than itself.
+// Another node before it, or the primary, is the same server.
+bool is_alias(std::span<const NodeFinding> findings, size_t primary, size_t i) {
+  const auto same = [&](size_t other) {
+    return findings[other].answered && findings[other].instance == findings[i].instance;
+  };
+  if (i == primary || findings[i].instance.empty()) {
+    return false;
+  }
+  for (size_t other = 0; other < i; other++) {
+    if (same(other)) {
+      return true;
+    }
+  }
+  return same(primary);
+}
+
+}  // namespace
+
+NodeRoles decide_roles(std::span<const NodeFinding> findings, const LastPrimary& last) {
+  // The one until now, by whatever address, need not have a newer timeline than itself.
   const auto may_be_primary = [&](size_t i) {
-    return takes_writes(i) &&
-           (i == 0 ? findings[i].timeline >= newest_timeline : findings[i].timeline > newest_timeline);
+    const NodeFinding& finding = findings[i];
+    if (!finding.answered || finding.in_recovery) {
+      return false;
+    }
+    const bool is_last = i == 0 || (!last.instance.empty() && finding.instance == last.instance);
+    return is_last ? finding.timeline >= last.timeline : finding.timeline > last.timeline;
   };
   NodeRoles found;
   bool any = false;
@@ -18,12 +40,12 @@ NodeRoles decide_roles(std::span<const NodeFinding> findings, uint32_t newest_ti
     }
   }
   for (size_t i = 0; i < findings.size(); i++) {
-    const NodeFinding& finding = findings[i];
     NodeRole role = NodeRole::Unknown;
-    if (finding.answered) {
-      role = finding.in_recovery         ? NodeRole::Replica
-             : any && i == found.primary ? NodeRole::Primary
-                                         : NodeRole::SecondPrimary;
+    if (findings[i].answered) {
+      role = is_alias(findings, found.primary, i) ? NodeRole::Alias
+             : findings[i].in_recovery            ? NodeRole::Replica
+             : any && i == found.primary          ? NodeRole::Primary
+                                                  : NodeRole::SecondPrimary;
     }
     found.roles.push_back(role);
   }

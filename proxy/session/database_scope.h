@@ -32,6 +32,9 @@ struct DatabaseScope {
   FollowerStatus follower{board};
   // The primary does not answer: what was known of its catalog last still says which reads are reads.
   std::atomic<bool> primary_lost{false};
+  // It has several servers, and until each has been asked which of them is the primary, nobody gets a link to
+  // any for a write.
+  std::atomic<bool> primary_unknown{false};
   // When a read was last kept from a replica that has not come far enough, as TimePoint ticks.
   std::atomic<int64_t> held_at{0};
   // A write was settled, and the NodeWatch has been told so but has not looked yet.

@@ -88,9 +88,12 @@ std::vector<std::string> check_servers(const RuntimeConfig& config) {
       for (const std::string& problem : problems) all.push_back(of(name, address) + problem);
     };
     const bool follows = needs_follower(config.conf, name);
-    const DatabaseFacts primary = survey_server(config, {name, entry.primary, follows});
-    add(entry.primary, problems_of_server(primary, false));
-    if (follows) add(entry.primary, problems_of_followed(primary, config.conf.cache.publication));
+    const PrimaryFacts primary = survey_primary(config, name, follows);
+    add(primary.address, problems_of_server(primary.facts, false));
+    if (follows) add(primary.address, problems_of_followed(primary.facts, config.conf.cache.publication));
+    for (const conf::ServerAddress& other : primary.others) {
+      add(other, problems_of_server(survey_server(config, {name, other, false}), true));
+    }
     for (const conf::ServerAddress& replica : entry.replicas) {
       add(replica, problems_of_server(survey_server(config, {name, replica, false}), true));
     }

@@ -209,4 +209,22 @@ DatabaseFacts survey_server(const RuntimeConfig& config, const SurveyWish& wish)
   return facts;
 }
 
+PrimaryFacts survey_primary(const RuntimeConfig& config, const std::string& database, bool for_rules) {
+  const conf::Database& entry = *config.database(database);
+  std::vector<conf::ServerAddress> servers{entry.primary};
+  servers.insert(servers.end(), entry.candidates.begin(), entry.candidates.end());
+  size_t primary = 0;
+  for (size_t i = 0; i < servers.size() && servers.size() > 1; i++) {
+    const DatabaseFacts facts = survey_server(config, {database, servers[i], false});
+    if (facts.unreachable.empty() && !facts.in_recovery) {
+      primary = i;
+      break;
+    }
+  }
+  PrimaryFacts found{.address = servers[primary], .facts = {}, .others = servers};
+  found.others.erase(found.others.begin() + static_cast<std::ptrdiff_t>(primary));
+  found.facts = survey_server(config, {database, found.address, for_rules});
+  return found;
+}
+
 }  // namespace sportello::proxy

@@ -14,4 +14,12 @@ struct SurveyWish {
 };
 DatabaseFacts survey_server(const RuntimeConfig& config, const SurveyWish& wish);
 
+// Of the servers in a database's `primary`, the first that is no standby, else the first of all.
+struct PrimaryFacts {
+  conf::ServerAddress address;
+  DatabaseFacts facts;
+  std::vector<conf::ServerAddress> others;
+};
+PrimaryFacts survey_primary(const RuntimeConfig& config, const std::string& database, bool for_rules);
+
 }  // namespace sportello::proxy

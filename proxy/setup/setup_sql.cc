@@ -125,7 +125,8 @@ std::string setup_sql(const SetupWish& wish, const DatabaseFacts& facts, const c
 
 std::string setup_sql_of(const RuntimeConfig& config) {
   std::string out;
-  for (const auto& [name, entry] : config.conf.databases) {
+  for (const auto& database : config.conf.databases) {
+    const std::string& name = database.first;
     if (name == "*" || !needs_follower(config.conf, name)) continue;
     const auto login = monitor_login(config, name);
     if (!login) {
@@ -138,8 +139,8 @@ std::string setup_sql_of(const RuntimeConfig& config) {
       if (key == "user") wish.user = value;
       if (key == "dbname") wish.dbname = value;
     }
-    const DatabaseFacts facts = survey_server(config, {name, entry.primary, true});
-    out += setup_sql(wish, facts, config.conf.cache) + "\n";
+    const PrimaryFacts primary = survey_primary(config, name, true);
+    out += setup_sql(wish, primary.facts, config.conf.cache) + "\n";
   }
   return out.empty() ? comment("No database has cache rules that the log guards.") : out;
 }

@@ -286,6 +286,20 @@ def test_prefer_takes_plaintext_if_that_is_all_there_is(proxy, primary):
     assert not is_encrypted(server_proxy(proxy, primary, server_tls_sslmode="prefer"))
 
 
+def test_a_replica_has_the_sslmode_of_its_own_address(make_cluster, make_proxy, authority):  # S06
+    certificate, key = authority.issue("localhost", "DNS:localhost", file_name="tls-replica")
+    cluster = make_cluster(1, {"ssl": "on", "ssl_cert_file": f"'{certificate}'", "ssl_key_file": f"'{key}'"})
+    cluster.primary.run("CREATE TABLE t (n int)", "GRANT ALL ON t TO PUBLIC")
+    cluster.wait_caught_up()
+    replica = cluster.replicas[0]
+    process = make_proxy({"sportello": {"monitor_user": "postgres", "server_tls_sslmode": "disable"},
+                          "databases": {"app": {"primary": cluster.primary.dsn(), "replicas": [replica.dsn(sslmode="require")]}}})
+    with process.connect() as client:
+        wait_until(lambda: client.execute("SELECT inet_server_port()").fetchone()[0] == replica.port, "reads go to the replica" + process.log(), 20)
+        ours = "SELECT ssl FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE usename = 'alice'"
+        assert cluster.replicas[0].rows(ours) == [(True,)] and cluster.primary.rows(ours) in ([], [(False,)])
+
+
 def test_a_client_certificate_logs_the_proxy_in(proxy, tls_server, authority):
     certificate, key = authority.issue("bob", None, file_name="link-bob")
     assert is_encrypted(server_proxy(proxy, tls_server, server_tls_sslmode="require", server_tls_cert_file=certificate, server_tls_key_file=key), "bob")

@@ -114,7 +114,7 @@ class _Pair:
 
 
 class FaultProxy:
-    def __init__(self, server_port, server_host="127.0.0.1"):
+    def __init__(self, server_port, server_host="127.0.0.1", listen=("127.0.0.1", 0)):
         self.server_address = (server_host, server_port)
         self.to_server = Direction("to_server", typed_from_start=False)
         self.to_client = Direction("to_client", typed_from_start=True)
@@ -122,7 +122,7 @@ class FaultProxy:
         self._refusing = False
         self._pairs = []
         self._threads = []
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=512)
+        self._listener = socket.create_server(listen, backlog=512)
         self.port = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
 

@@ -114,10 +114,18 @@ TEST(ConfigLoader, AListOfHostsIsAsManyReplicas) {
   EXPECT_EQ(database.replicas[2].host, "d");
 }
 
-TEST(ConfigLoader, APrimaryIsOneServer) {
-  const ConfigLoad result =
-      load({}, "[sportello]\nauth_type = \"trust\"\n[databases.d]\nprimary = \"host=a,b\"\n");
-  EXPECT_THAT(result.diagnostics.back().to_string(), HasSubstr("4:17: error: one server is expected here"));
+TEST(ConfigLoader, AListOfHostsInPrimaryIsAsManyCandidates) {
+  const Database database =
+      good("",
+           "[databases.d]\nprimary = \"host=a,b,a port=1,2,1 user=u password=p\"\nreplicas = [\"host=c\"]\n")
+          .databases.at("d");
+  EXPECT_EQ(database.primary.host, "a");
+  ASSERT_EQ(database.candidates.size(), 1U);
+  EXPECT_EQ(database.candidates[0].host, "b");
+  EXPECT_EQ(database.candidates[0].port, 2);
+  EXPECT_EQ(database.candidates[0].user, "u");
+  EXPECT_EQ(database.candidates[0].password, "p");
+  ASSERT_EQ(database.replicas.size(), 1U);
 }
 
 TEST(ConfigLoader, AProblemHasItsPlaceAndWhatWouldBeRight) {

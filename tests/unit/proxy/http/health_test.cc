@@ -52,7 +52,7 @@ TEST_F(HealthTest, ARefusedLoginIsNoOutage) {
 }
 
 TEST_F(HealthTest, AServerThatLeavesProbesUnansweredIsDown) {
-  view_.servers.push_back(std::make_shared<NodeHealth>("10.0.0.9", 5432));
+  view_.servers.push_back(std::make_shared<NodeHealth>(conf::ServerAddress{.host = "10.0.0.9"}));
   EXPECT_EQ(health().state, HealthState::Ok);
   view_.servers[0]->down = true;
   EXPECT_EQ(health().databases[0].problem, "the primary does not answer");
