@@ -102,7 +102,7 @@ class _Process:
         return self
 
 
-def _pooler_config(server, port, pool_mode, pool_size, **more):
+def pooler_config(server, port, pool_mode, pool_size, **more):
     return {
         "sportello": {
             "listen_addr": "127.0.0.1", "listen_port": port, "auth_type": "trust", "pool_mode": pool_mode,
@@ -123,7 +123,7 @@ class PgBouncerSession(_Process):
     name = "pgbouncer (session)"
 
     def command(self, directory):
-        return _pgbouncer_command(directory, _pooler_config(self.server, self.port, "session", 500, listen_backlog=1024))
+        return _pgbouncer_command(directory, pooler_config(self.server, self.port, "session", 500, listen_backlog=1024))
 
 
 class PgBouncer(_Process):
@@ -142,7 +142,7 @@ class PgBouncer(_Process):
         self.session_mode.stop()
 
     def command(self, directory):
-        return _pgbouncer_command(directory, _pooler_config(self.server, self.port, "transaction", POOL_SIZE, listen_backlog=1024))
+        return _pgbouncer_command(directory, pooler_config(self.server, self.port, "transaction", POOL_SIZE, listen_backlog=1024))
 
     def for_load(self, prepares):
         return self.session_mode if prepares else self
@@ -173,7 +173,7 @@ class Sportello(_Process):
         self.name = f"sportello w{workers}"
 
     def command(self, directory):
-        config = _pooler_config(self.server, self.port, "transaction", POOL_SIZE, workers=self.workers, listen_backlog=1024)
+        config = pooler_config(self.server, self.port, "transaction", POOL_SIZE, workers=self.workers, listen_backlog=1024)
         if os.path.basename(self.program) == "pgbouncer":
             return _pgbouncer_command(directory, config)
         return [self.program, processes.write_private_file(os.path.join(directory, "sportello.toml"), toml_text(config))]
