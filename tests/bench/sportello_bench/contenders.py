@@ -46,7 +46,7 @@ class Direct:
         return self
 
 
-class _Process:
+class Process:
     """A proxy's process, its directory and its log."""
 
     def __init__(self, server):
@@ -119,14 +119,14 @@ def _pgbouncer_command(directory, config):
     return [PGBOUNCER, "-q", processes.write_private_file(os.path.join(directory, "pgbouncer.ini"), ini_text(config))]
 
 
-class PgBouncerSession(_Process):
+class PgBouncerSession(Process):
     name = "pgbouncer (session)"
 
     def command(self, directory):
         return _pgbouncer_command(directory, pooler_config(self.server, self.port, "session", 500, listen_backlog=1024))
 
 
-class PgBouncer(_Process):
+class PgBouncer(Process):
     name = "pgbouncer"
 
     def __init__(self, server):
@@ -148,7 +148,7 @@ class PgBouncer(_Process):
         return self.session_mode if prepares else self
 
 
-class HaProxy(_Process):
+class HaProxy(Process):
     """TCP mode: it looks at no byte, so it shows what moving them costs at least."""
 
     name = "haproxy"
@@ -163,7 +163,7 @@ class HaProxy(_Process):
         return [HAPROXY, "-db", "-f", processes.write_private_file(path, "\n".join(lines) + "\n")]
 
 
-class Sportello(_Process):
+class Sportello(Process):
     """Ours. With PgBouncer's program in its place the comparison itself can be tested: all ratios must come out near 1."""
 
     def __init__(self, server, program, workers):
