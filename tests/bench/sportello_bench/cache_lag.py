@@ -93,8 +93,8 @@ def measure(server, options):
     others = "".join(f" ({guards.count(words)} ×: {words})" for words in sorted(set(guards)) if _FOLLOWED not in words)
     known = [lag for lag in lags if lag is not None]
     print(f"lag: {lags}; {probe.old_ms}", file=sys.stderr, flush=True)
-    print(f"\n## Writes past the proxy\n\n{run.rate:,.0f} writes a second (asked for: {RATE:,}) for {seconds} s, {commits:,} commits read from the log; the log was "
-          f"followed in {followed} of {len(guards)} looks{others}, its lag known in {len(known)}.\n\n| ms | samples | median | P95 | max | verdict |\n"
+    print(f"\n## Writes past the proxy\n\n{run.rate:,.0f} writes a second (asked for: {RATE:,}) for {seconds} s, {commits:,} commits read from "
+          f"the log; the log was followed in {followed} of {len(guards)} looks{others}, its lag known in {len(known)}.\n\n| ms | samples | median | P95 | max | verdict |\n"
           "|---|---:|---:|---:|---:|---|")
     good = run.rate > 0.95 * RATE
     for what, values in (("SHOW CACHE, lag_us", known), ("acknowledged until the old answer is gone", probe.old_ms)):

@@ -27,8 +27,8 @@ def measure(server, options):
     each = (megabytes << 20) // RESULT_BYTES // _CLIENTS
     proxy = Cached(server, options.sportello, DATABASE, {
         "invalidation": "proxy", "max_memory": f"{int(megabytes * 1.25)}MB", "rules": [{"name": "pages", "tables": ["pages"], "ttl": "1h"}]})
-    print(f"\n## What {megabytes} MB of results of {RESULT_BYTES} bytes take\n\n| | results | their bytes, MB | SHOW CACHE says, MB | the process grew by, MB | "
-          "counted ÷ bytes | grown ÷ bytes | verdict |\n|---|---:|---:|---:|---:|---:|---:|---|")
+    print(f"\n## What {megabytes} MB of results of {RESULT_BYTES} bytes take\n\n| | results | their bytes, MB | SHOW CACHE says, MB | "
+          "the process grew by, MB | counted ÷ bytes | grown ÷ bytes | verdict |\n|---|---:|---:|---:|---:|---:|---:|---|")
     try:
         proxy.start()
         wait_until(lambda: _is_kept(proxy), "results are kept", 20)

@@ -32,7 +32,8 @@ def _run(contender, load, seconds):
 
 def measure(server, options):
     """Prints the table; true if a miss costs no more than a tenth."""
-    print("\n## What a miss costs\n\n| read, protocol | requests/s without a cache | with | CPU µs a request without | with | server's CPU added, without | with | rate | CPU | CPU with the server's | verdict |\n"
+    print("\n## What a miss costs\n\n| read, protocol | requests/s without a cache | with | CPU µs a request without | with | server's CPU added, without | with | "
+          "rate | CPU | CPU with the server's | verdict |\n"
           "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---|")
     good, contenders = True, _contenders(server, options.sportello, "32MB")
     try:
@@ -73,6 +74,6 @@ def _print(what, off, on):
     checks = [summary.Check("rate ÷ without", rates, 0.9, False), summary.Check("CPU ÷ without", costs, 1.1, True)]
     missed = "; ".join(check.text() for check in checks if not check.passes)
     middle = [[summary.median([run[figure] for run in runs]) for runs in (off, on)] for figure in ("rate", "cpu_us", "all_us")]
-    print(f"| {what} | {middle[0][0]:,.0f} | {middle[0][1]:,.0f} | {middle[1][0]:.1f} | {middle[1][1]:.1f} | {middle[2][0]:.0f} | {middle[2][1]:.0f} | × {summary.median(rates):.2f} | "
-          f"× {summary.median(costs):.2f} | × {summary.median(alls):.2f} | {'FAIL ' + missed if missed else 'pass'} |", flush=True)
+    print(f"| {what} | {middle[0][0]:,.0f} | {middle[0][1]:,.0f} | {middle[1][0]:.1f} | {middle[1][1]:.1f} | {middle[2][0]:.0f} | {middle[2][1]:.0f} | "
+          f"× {summary.median(rates):.2f} | × {summary.median(costs):.2f} | × {summary.median(alls):.2f} | {'FAIL ' + missed if missed else 'pass'} |", flush=True)
     return not missed

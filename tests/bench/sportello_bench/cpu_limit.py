@@ -20,7 +20,10 @@ class CpuLimit:
 
     def take(self, pids):
         for pid in pids:
-            self._write("cgroup.procs", pid)
+            try:
+                self._write("cgroup.procs", pid)
+            except ProcessLookupError:
+                pass  # it has ended meanwhile
 
     def _write(self, name, value):
         with open(os.path.join(self._path, name), "w") as file:

@@ -188,9 +188,14 @@ def _measure(row, contenders, options):
     cells = {each.name: summary.Cell() for each in contenders}
     for number in range(-1, options.rounds):     # round -1 opens links and fills caches
         for contender in contenders:
-            sample = row.load(contender, options.seconds if number >= 0 else 1)
+            cell = cells[contender.name]
+            try:
+                sample = row.load(contender, options.seconds if number >= 0 else 1)
+            except loads.LoadFailed as problem:
+                cell.problem, sample = f"{problem}", None
+                print(f"{row.name}: {contender.name}: {problem}", file=sys.stderr, flush=True)
             if number >= 0:
-                cells[contender.name].samples.append(sample)
+                cell.samples.append(sample)
                 print(f"{row.name}, round {number + 1}: {contender.name}: {sample}", file=sys.stderr, flush=True)
     return cells
 
@@ -202,18 +207,20 @@ def _figure(value, form):
 def _print_row(row, cells):
     checks = [check for check in row.checks(cells) if check.values]
     for name, cell in cells.items():
-        print(f"| {row.name} | {name} | {cell.median('rate'):,.0f} | {_figure(cell.median('cpu_us'), '.1f')} | {_figure(cell.median('share'), '.1%')} | "
-              f"{cell.spread('rate'):.0%} | |")
+        print(f"| {row.name} | {name} | {_figure(cell.median('rate'), ',.0f')} | {_figure(cell.median('cpu_us'), '.1f')} | {_figure(cell.median('share'), '.1%')} | "
+              f"{_figure(cell.spread('rate'), '.0%')} | {f'a run failed: {cell.problem}' if cell.problem else ''} |")
     words = [f"{check.what} {summary.median(check.values):.2f}: pass" if check.passes else f"{check.text()}: FAIL" for check in checks]
     print(f"| {row.name} | | | | | | {'; '.join(words)} |", flush=True)
-    return all(check.passes for check in checks)
+    failed = any(cell.problem for name, cell in cells.items() if name in (summary.OURS, summary.OURS_2))
+    return all(check.passes for check in checks) and not failed
 
 
 def _print_routes(results):
     print("\nWhere statements of a mix went, and why (last round):\n")
     for row, cells in results:
-        if row.name.startswith("mix"):
-            print(f"- {row.name}: " + "; ".join(f"{reason}: {count:,}" for reason, count in cells[summary.OURS].samples[-1].routes.items()))
+        samples = [sample for sample in cells[summary.OURS].samples if sample]
+        if row.name.startswith("mix") and samples:
+            print(f"- {row.name}: " + "; ".join(f"{reason}: {count:,}" for reason, count in samples[-1].routes.items()))
 
 
 def _run(options, rows):
@@ -239,7 +246,7 @@ def _run(options, rows):
         _print_routes(results)
         if options.json:
             with open(options.json, "w") as file:
-                json.dump({**about, "rows": {row.name: {name: [dataclasses.asdict(sample) for sample in cell.samples] for name, cell in cells.items()}
+                json.dump({**about, "rows": {row.name: {name: [sample and dataclasses.asdict(sample) for sample in cell.samples] for name, cell in cells.items()}
                                              for row, cells in results}}, file, indent=1)
         return 0 if good else 1
     finally:
