@@ -29,7 +29,8 @@ _MIX_ROWS = 1000
 _MIX_TABLES = 10
 _WRITE = "it may write, lock"    # how SHOW ROUTES begins to speak of what is no read
 # What is not flushed is not sent, so with synchronous_commit off replicas would be behind by the log writer's 200 ms.
-_SERVER_SETTINGS = {**comparison.SERVER_SETTINGS, "shared_buffers": "256MB", "wal_level": "replica", "max_wal_senders": "10", "synchronous_commit": "on"}
+_SERVER_SETTINGS = {**comparison.SERVER_SETTINGS, "shared_buffers": "256MB", "wal_level": "replica", "max_wal_senders": "10", "synchronous_commit": "on",
+                    "wal_keep_size": "'8GB'"}   # pgbench -i is quicker than a replica on a busy machine
 
 
 class Routed(Sportello):
