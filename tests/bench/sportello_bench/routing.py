@@ -217,7 +217,8 @@ def _print_row(row, cells):
 
 
 def _print_routes(results):
-    print("\nWhere statements of a mix went, and why (last round):\n")
+    if any(row.name.startswith("mix") for row, _ in results):
+        print("\nWhere statements of a mix went, and why (last round):\n")
     for row, cells in results:
         samples = [sample for sample in cells[summary.OURS].samples if sample]
         if row.name.startswith("mix") and samples:
