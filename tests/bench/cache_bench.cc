@@ -1,5 +1,6 @@
 // What the result cache costs: making a key, finding a result (alone and with other threads), keeping one,
-// with evictions, and what a read on a replica asks the board.
+// with evictions, invalidations from one thread and from two, a followed log's, and what a read on a replica
+// asks the board.
 #include <benchmark/benchmark.h>
 
 #include <memory>
@@ -7,6 +8,7 @@
 #include <vector>
 
 #include "cache/fence.h"
+#include "cache/log_follower.h"
 #include "cache/result_store.h"
 #include "protocol/backend_messages.h"
 
@@ -146,6 +148,92 @@ void RaiseAndSettleAFence(benchmark::State& state) {
   }
 }
 BENCHMARK(RaiseAndSettleAFence);
+
+// Writes of several workers: each to two tables of its own.
+void Invalidations(benchmark::State& state) {
+  static World& world = *new World(1 << 20);
+  const auto first = static_cast<Oid>(100 + 2 * state.thread_index());
+  TableState* const tables[] = {&world.tables->of(first), &world.tables->of(first + 1)};
+  for (auto _ : state) {
+    Fence fence(world.board, {tables[0], tables[1]});
+    benchmark::DoNotOptimize(fence.settle());
+  }
+  state.SetItemsProcessed(state.iterations());
+}
+BENCHMARK(Invalidations)->Threads(1)->Threads(2)->UseRealTime();
+
+// All of them to the same two.
+void InvalidationsOfTheSameTables(benchmark::State& state) {
+  static World& world = *new World(1 << 20);
+  TableState* const tables[] = {&world.tables->of(1), &world.tables->of(2)};
+  for (auto _ : state) {
+    Fence fence(world.board, {tables[0], tables[1]});
+    benchmark::DoNotOptimize(fence.settle());
+  }
+  state.SetItemsProcessed(state.iterations());
+}
+BENCHMARK(InvalidationsOfTheSameTables)->Threads(1)->Threads(2)->UseRealTime();
+
+// A write, the read that finds its result invalid, and the new result put in: all of it, of one key a thread.
+void InvalidateAndFillAgain(benchmark::State& state) {
+  static World& world = *new World(1ULL << 30);
+  const auto table = static_cast<Oid>(100 + state.thread_index());
+  TableState* const written = &world.tables->of(table);
+  const TableState* const tags[] = {written};
+  KeyBuilder keys;
+  const KeyView key = World::key(keys, static_cast<size_t>(state.thread_index()));
+  const auto put = [&] {
+    world.store.put(key, {Snapshot::take(world.tables, tags), world.board.sequence(), world.now, 1, 1},
+                    world.result);
+  };
+  const auto look_up = [&] {
+    return world.store.look_up({key, world.now, std::chrono::hours(1), {}, {}}).outcome;
+  };
+  put();
+  for (auto _ : state) {
+    if (look_up() != LookUp::Hit) state.SkipWithError("not a hit");
+    Fence(world.board, {written}).settle();
+    if (look_up() != LookUp::Invalidated) state.SkipWithError("served though it was written");
+    put();
+  }
+  state.SetItemsProcessed(state.iterations());
+}
+BENCHMARK(InvalidateAndFillAgain)->Threads(1)->Threads(2)->UseRealTime();
+
+// Commits read from the log, each of one row in one of ten tables; the primary's snapshot comes with every
+// range(0) of them.
+void StreamedInvalidations(benchmark::State& state) {
+  World world(1 << 20);
+  const auto position = world.board.add_node();
+  LogFollower follower(*world.tables, world.board, *position);
+  constexpr uint32_t kFirst = 100;
+  uint32_t xid = kFirst;
+  Lsn end{1000};
+  const auto seen = [&] {
+    const std::string now = std::to_string(xid);
+    follower.seen(*XidSnapshot::parse(now + ":" + now + ":"));
+  };
+  follower.begin(1);
+  seen();
+  const auto every = static_cast<uint32_t>(state.range(0));
+  for (auto _ : state) {
+    const Lsn start = end;
+    end.value += 200;
+    const bool good = follower.take(replication::Begin{xid}).ok() &&
+                      follower.take(replication::Change{1 + xid % 10}).ok() &&
+                      follower.take(replication::Commit{start, end}).ok();
+    if (!good) state.SkipWithError("the log is refused");
+    if (++xid % every == 0) {
+      seen();
+      follower.reached(end);
+    }
+    if (xid % 1000 == 0) {  // as the watch of the primary does
+      world.board.question_answered(world.board.question_begins(), end, 1);
+    }
+  }
+  state.SetItemsProcessed(state.iterations());
+}
+BENCHMARK(StreamedInvalidations)->Arg(1)->Arg(10)->Arg(100);
 
 void FindATablesState(benchmark::State& state) {
   TableStates tables;

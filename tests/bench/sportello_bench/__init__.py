@@ -7,4 +7,14 @@
     summary       medians, ratios and verdicts of many samples
     report        the summary as Markdown and as JSON
     main          options, and the interleaved loop
+
+Beside it, with the same contenders and figures:
+
+    routing       reads over two replicas: rows, options and the loop
+    cpu_limit     a share of a core for one server
+    cache         answers from memory, options and the parts:
+    cache_misses, cache_memory, cache_writes, cache_lag
+    cached        a Sportello with a cache
+    console       its admin console
+    pgbench       pgbench with scripts of ours
 """

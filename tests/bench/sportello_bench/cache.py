@@ -1,13 +1,17 @@
-"""Answers from memory, interleaved: the portal's list of notaries (twenty rows), asked again and again by the same clients. All programs
+"""The result cache, in parts: answers from memory beside other caches, misses, memory, writes through the proxy and past it.
+
+Answers, interleaved: the portal's list of notaries (twenty rows), asked again and again by the same clients. All programs
 that answer are held against what they cost: requests a second, and CPU time of all their processes a request."""
 import argparse
 import json
 import os
 import re
+import signal
 import statistics
 import subprocess
 import sys
-import tempfile
+
+import psycopg
 
 from sportello_testing import processes
 from sportello_testing.ports import free_port, release_ports
@@ -15,14 +19,16 @@ from sportello_testing.postgres import Cluster, Template
 from sportello_testing.toml_text import toml_text
 from sportello_testing.waiting import wait_until
 
-from . import figures
-from .contenders import _Process
+from . import cache_lag, cache_memory, cache_misses, cache_writes, figures, summary
+from .cached import USER, Cached
+from .contenders import Process
 from .loads import PGBENCH
+from .pgbench import Load
 
+_LEAST_HITS = 0.99   # with less it is no cache that is measured
 _TREE = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..", ".."))
 _PORTAL = os.path.join(_TREE, "tests/portal")
 DATABASE = "portal"
-USER = "postgres"
 
 
 def _notary_list():
@@ -31,25 +37,7 @@ def _notary_list():
     return "".join(lines).replace("$1", "0").strip()
 
 
-def _tree_of(pid):
-    """The process and all that came of it."""
-    found, pids = {pid}, [int(name) for name in os.listdir("/proc") if name.isdigit()]
-    parents = {}
-    for each in pids:
-        try:
-            with open(f"/proc/{each}/stat") as file:
-                parents[each] = int(file.read().rpartition(")")[2].split()[1])
-        except OSError:
-            pass
-    grown = True
-    while grown:
-        more = {each for each, parent in parents.items() if parent in found} - found
-        found |= more
-        grown = bool(more)
-    return found
-
-
-class Contender(_Process):
+class Contender(Process):
     """One program that answers."""
 
     program = None  # where its Debian package has it
@@ -61,29 +49,16 @@ class Contender(_Process):
         return False
 
     def cpu_us(self):
-        """Of the whole family, those that ended included."""
-        total = figures.ended_children_cpu_us(self.pid)
-        for pid in _tree_of(self.pid):
-            try:
-                total += figures.cpu_us(pid)
-            except OSError:
-                pass  # it has ended meanwhile
-        return total
+        return figures.family_cpu_us(self.pid)
 
     def load(self, seconds, clients, protocol):
         """Requests a second, and their number."""
-        with tempfile.NamedTemporaryFile("w", suffix=".sql") as script:
-            script.write(_notary_list())
-            script.flush()
-            command = [PGBENCH, "-n", "-h", "127.0.0.1", "-p", str(self.port), "-U", USER, "-f", script.name, "-M", protocol,
-                       "-c", str(clients), "-j", "1", "-T", str(seconds), DATABASE]
-            done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60 + 3 * seconds, check=False,
-                                  env={**os.environ, "PGSSLMODE": "disable", "PGGSSENCMODE": "disable"})
-        count = re.search(r"transactions actually processed: (\d+)", done.stdout)
-        rate = re.search(r"^tps = ([0-9.]+)", done.stdout, re.M)
-        if done.returncode != 0 or not count or not rate:
-            raise SystemExit(f"{self.name}: {done.stderr.strip()[-500:]}")
-        return float(rate[1]), int(count[1])
+        run = Load([(_notary_list(), 1)], DATABASE, USER, clients=clients, protocol=protocol).run(self.port, seconds)
+        return run.rate, run.count
+
+    def hits(self):
+        """How many it says that it answered from memory since it was started; None of what has no cache, or does not count."""
+        return None
 
 
 class Server(Contender):
@@ -107,22 +82,11 @@ class Server(Contender):
             return int(file.readline())
 
 
-class Sportello(Contender):
+class Sportello(Cached, Contender):
     def __init__(self, server, program, workers, cached=True):
-        super().__init__(server)
-        self._program, self._workers, self._cached = program, workers, cached
-        self.name = f"sportello w{workers}" if cached else "sportello, no cache"
-
-    def command(self, directory):
-        config = {
-            "sportello": {"listen_addr": "127.0.0.1", "listen_port": self.port, "auth_type": "trust", "workers": self._workers,
-                          "monitor_user": USER, "admin_users": [USER], "log_connections": False, "log_disconnections": False,
-                          "auth_file": processes.write_private_file(os.path.join(directory, "userlist.txt"), f'"{USER}" ""\n')},
-            "databases": {DATABASE: {"primary": self.server.dsn(DATABASE)}},
-        }
-        if self._cached:
-            config["cache"] = {"invalidation": "proxy", "rules": [{"name": "notary_list", "ttl": "1h", "query": _notary_list()}]}
-        return [self._program, processes.write_private_file(os.path.join(directory, "sportello.toml"), toml_text(config))]
+        rules = {"invalidation": "proxy", "rules": [{"name": "notary_list", "ttl": "1h", "query": _notary_list()}]}
+        super().__init__(server, program, DATABASE, rules if cached else None, workers, f"sportello w{workers}" if cached else "sportello, no cache")
+        self._cached = cached
 
     def start(self):
         super().start()
@@ -131,9 +95,12 @@ class Sportello(Contender):
 
     def _is_hit(self):
         self.load(1, 1, "simple")
-        done = subprocess.run(["psql", "-X", "-At", "-h", "127.0.0.1", "-p", str(self.port), "-U", USER, "-d", "sportello", "-c",
-                               "SHOW CACHE RULES"], capture_output=True, text=True, check=True)
-        return int(done.stdout.split("|")[3]) > 0
+        return self.hits() > 0
+
+    def hits(self):
+        if not self._cached:
+            return None
+        return int(self.rule()["hits"])
 
 
 class Pgpool(Contender):
@@ -150,6 +117,20 @@ class Pgpool(Contender):
         }
         text = "".join(f"{name} = {value}\n" for name, value in settings.items())
         return [self.program, "-n", "-f", processes.write_private_file(os.path.join(directory, "pgpool.conf"), text)]
+
+    def start(self):
+        super().start()
+        wait_until(self._is_hit, "pgpool-II answers the list from its memory", 20)
+
+    def _is_hit(self):
+        before = self.hits()
+        self.load(1, 1, "simple")
+        return self.hits() > before
+
+    def hits(self):
+        with psycopg.connect(host="127.0.0.1", port=self.port, user=USER, dbname=DATABASE, autocommit=True, sslmode="disable",
+                             row_factory=psycopg.rows.dict_row, cursor_factory=psycopg.ClientCursor) as connection:
+            return int(connection.execute("SHOW POOL_CACHE").fetchone()["num_cache_hits"])
 
 
 class Redis(Contender):
@@ -191,35 +172,35 @@ def _size_of_answer(server):
 
 
 def _measure(contender, options):
+    hits = contender.hits()
     before = contender.cpu_us()
     rate, count = contender.load(options.seconds, options.clients, options.protocol)
-    return {"rate": rate, "cpu_us": (contender.cpu_us() - before) / count}
+    sample = {"rate": rate, "cpu_us": (contender.cpu_us() - before) / count}
+    if hits is not None:
+        sample["hits"] = (contender.hits() - hits) / count
+    return sample
 
 
-def _options():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=int, default=4)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--clients", type=int, default=16)
-    parser.add_argument("--protocol", default="extended", choices=["simple", "extended", "prepared"])
-    parser.add_argument("--only", default="", metavar="REGEX", help="contenders whose name matches")
-    parser.add_argument("--sportello", default=os.path.join(_TREE, "build/release/proxy/sportello"), metavar="PATH")
-    parser.add_argument("--json", metavar="FILE", help="writes every sample there")
-    return parser.parse_args()
+def _median(runs, figure):
+    return summary.median([run.get(figure) for run in runs])
 
 
-def main():
-    options = _options()
-    directory = processes.private_directory("sp-bc-")
-    cluster, contenders = None, []
+def _checks(samples):
+    def ratios(above, below, figure):
+        return [a[figure] / b[figure] for a, b in zip(samples.get(above, []), samples.get(below, []))]
+    checks = [summary.Check("hits ÷ direct", ratios("sportello w1", "direct", "rate"), 10, False),
+              summary.Check("hits ÷ pgpool-II", ratios("sportello w1", "pgpool-II", "rate"), 5, False),
+              summary.Check("CPU ÷ redis GET", ratios("sportello w1", "redis GET", "cpu_us"), 1.25, True)]
+    return [check for check in checks if check.values]
+
+
+def _answers(server, options):
+    _prepare(server)
+    size = _size_of_answer(server)
+    contenders = [Server(server), Sportello(server, options.sportello, 1, cached=False), Sportello(server, options.sportello, 1),
+                  Sportello(server, options.sportello, 2), Pgpool(server), Redis(server, size)]
+    contenders = [each for each in contenders if re.search(options.only, each.name) and each.is_installed()]
     try:
-        cluster = Cluster(Template(directory), settings={"shared_buffers": "256MB", "synchronous_commit": "off", "autovacuum": "off"})
-        server = cluster.primary
-        _prepare(server)
-        size = _size_of_answer(server)
-        contenders = [Server(server), Sportello(server, options.sportello, 1, cached=False), Sportello(server, options.sportello, 1),
-                      Sportello(server, options.sportello, 2), Pgpool(server), Redis(server, size)]
-        contenders = [each for each in contenders if re.search(options.only, each.name) and each.is_installed()]
         for contender in contenders:
             contender.start()
         samples = {each.name: [] for each in contenders}
@@ -227,18 +208,74 @@ def main():
             for contender in contenders:
                 samples[contender.name].append(_measure(contender, options))
                 print(f"round {number + 1}: {contender.name}: {samples[contender.name][-1]}", file=sys.stderr, flush=True)
-        print(f"{size} bytes, {options.protocol} protocol, {options.clients} clients, {options.rounds} rounds of {options.seconds} s, interleaved; "
-              f"{figures.machine()}\n")
-        print("| | requests/s | CPU µs a request |\n|---|---:|---:|")
-        for name, runs in samples.items():
-            print(f"| {name} | {statistics.median(run['rate'] for run in runs):,.0f} | {statistics.median(run['cpu_us'] for run in runs):.1f} |")
-        if options.json:
-            with open(options.json, "w") as file:
-                json.dump({"bytes": size, "samples": samples}, file, indent=1)
-        return 0
     finally:
         for contender in contenders:
             contender.stop()
+    print(f"\n## Answers from memory\n\n{size} bytes, {options.protocol} protocol.\n")
+    print("| | requests/s | CPU µs a request | answered from memory, it says |\n|---|---:|---:|---:|")
+    good = True
+    for name, runs in samples.items():
+        hits = _median(runs, "hits")
+        print(f"| {name} | {_median(runs, 'rate'):,.0f} | {_median(runs, 'cpu_us'):.1f} | {'–' if hits is None else format(hits, '.2%')} |")
+        if hits is not None and hits < _LEAST_HITS:
+            good = False
+            print(f"\nFAIL: {name} does not answer from memory: its figures are not those of a cache.\n")
+    for check in _checks(samples):
+        good = good and check.passes
+        print(f"\n{check.text() + ': FAIL' if not check.passes else f'{check.what} {statistics.median(check.values):.2f}: pass'}")
+    if options.json:
+        with open(options.json, "w") as file:
+            json.dump({"bytes": size, "samples": samples}, file, indent=1)
+    return good
+
+
+_PARTS = {"answers": _answers, "misses": cache_misses.measure, "memory": cache_memory.measure, "writes": cache_writes.measure, "lag": cache_lag.measure}
+
+
+def _options():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--parts", default="", metavar="REGEX", help=f"only parts whose name matches: {', '.join(_PARTS)}")
+    parser.add_argument("--seconds", type=int, default=4)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--clients", type=int, default=16)
+    parser.add_argument("--quick", action="store_true", help="three rounds of one second, and 64 MB of results")
+    parser.add_argument("--protocol", default="extended", choices=["simple", "extended", "prepared"], help="of answers")
+    parser.add_argument("--only", default="", metavar="REGEX", help="answers: contenders whose name matches")
+    parser.add_argument("--sportello", default=os.environ.get("SPORTELLO_BIN", os.path.join(_TREE, "build/release/proxy/sportello")), metavar="PATH")
+    parser.add_argument("--json", metavar="FILE", help="writes every sample of answers there")
+    options = parser.parse_args()
+    if options.quick:
+        options.seconds, options.rounds = 1, 3
+    return options
+
+
+def _prepare_tables(server):
+    """What the parts beside answers read and write."""
+    server.run(f"CREATE DATABASE {cache_misses.DATABASE}", dbname="postgres")
+    subprocess.run([PGBENCH, "-i", "-q", "-h", "127.0.0.1", "-p", str(server.port), "-U", USER, cache_misses.DATABASE], check=True,
+                   capture_output=True)
+    server.run("CREATE TABLE pages (id int PRIMARY KEY, body text)", "ALTER TABLE pages ALTER body SET STORAGE EXTERNAL",
+               f"INSERT INTO pages SELECT g, repeat('x', {cache_memory.BODY_BYTES}) FROM generate_series(0, 999) g",
+               "CREATE TABLE counters (k int PRIMARY KEY, v bigint)", "INSERT INTO counters SELECT g, 0 FROM generate_series(0, 999) g",
+               "CREATE TABLE probe (v bigint)", "INSERT INTO probe VALUES (0)", "ALTER TABLE probe REPLICA IDENTITY FULL",
+               "VACUUM ANALYZE", dbname=cache_misses.DATABASE)
+
+
+def main():
+    options = _options()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    directory, cluster, good = processes.private_directory("sp-bc-"), None, True
+    try:
+        # What is not flushed is not streamed: synchronous_commit, as the lag would else be that of the log writer.
+        cluster = Cluster(Template(directory), settings={"shared_buffers": "256MB", "synchronous_commit": "on", "autovacuum": "off",
+                                                         "wal_level": "logical", "max_wal_size": "'4GB'"})
+        _prepare_tables(cluster.primary)
+        print(f"{figures.machine()}; {options.clients} clients; {options.rounds} rounds of {options.seconds} s, interleaved.", flush=True)
+        for name, measure in _PARTS.items():
+            if re.search(options.parts, name):
+                good = measure(cluster.primary, options) and good
+        return 0 if good else 1
+    finally:
         if cluster:
             cluster.destroy()
         processes.remove_directory(directory)

@@ -46,7 +46,7 @@ class Direct:
         return self
 
 
-class _Process:
+class Process:
     """A proxy's process, its directory and its log."""
 
     def __init__(self, server):
@@ -102,7 +102,7 @@ class _Process:
         return self
 
 
-def _pooler_config(server, port, pool_mode, pool_size, **more):
+def pooler_config(server, port, pool_mode, pool_size, **more):
     return {
         "sportello": {
             "listen_addr": "127.0.0.1", "listen_port": port, "auth_type": "trust", "pool_mode": pool_mode,
@@ -119,14 +119,14 @@ def _pgbouncer_command(directory, config):
     return [PGBOUNCER, "-q", processes.write_private_file(os.path.join(directory, "pgbouncer.ini"), ini_text(config))]
 
 
-class PgBouncerSession(_Process):
+class PgBouncerSession(Process):
     name = "pgbouncer (session)"
 
     def command(self, directory):
-        return _pgbouncer_command(directory, _pooler_config(self.server, self.port, "session", 500, listen_backlog=1024))
+        return _pgbouncer_command(directory, pooler_config(self.server, self.port, "session", 500, listen_backlog=1024))
 
 
-class PgBouncer(_Process):
+class PgBouncer(Process):
     name = "pgbouncer"
 
     def __init__(self, server):
@@ -142,13 +142,13 @@ class PgBouncer(_Process):
         self.session_mode.stop()
 
     def command(self, directory):
-        return _pgbouncer_command(directory, _pooler_config(self.server, self.port, "transaction", POOL_SIZE, listen_backlog=1024))
+        return _pgbouncer_command(directory, pooler_config(self.server, self.port, "transaction", POOL_SIZE, listen_backlog=1024))
 
     def for_load(self, prepares):
         return self.session_mode if prepares else self
 
 
-class HaProxy(_Process):
+class HaProxy(Process):
     """TCP mode: it looks at no byte, so it shows what moving them costs at least."""
 
     name = "haproxy"
@@ -163,7 +163,7 @@ class HaProxy(_Process):
         return [HAPROXY, "-db", "-f", processes.write_private_file(path, "\n".join(lines) + "\n")]
 
 
-class Sportello(_Process):
+class Sportello(Process):
     """Ours. With PgBouncer's program in its place the comparison itself can be tested: all ratios must come out near 1."""
 
     def __init__(self, server, program, workers):
@@ -173,7 +173,7 @@ class Sportello(_Process):
         self.name = f"sportello w{workers}"
 
     def command(self, directory):
-        config = _pooler_config(self.server, self.port, "transaction", POOL_SIZE, workers=self.workers, listen_backlog=1024)
+        config = pooler_config(self.server, self.port, "transaction", POOL_SIZE, workers=self.workers, listen_backlog=1024)
         if os.path.basename(self.program) == "pgbouncer":
             return _pgbouncer_command(directory, config)
         return [self.program, processes.write_private_file(os.path.join(directory, "sportello.toml"), toml_text(config))]

@@ -19,6 +19,37 @@ def ended_children_cpu_us(pid):
     return (int(fields[13]) + int(fields[14])) * _TICK_US
 
 
+def _family(pid):
+    """The process and all that came of it."""
+    parents = {}
+    for each in [int(name) for name in os.listdir("/proc") if name.isdigit()]:
+        try:
+            with open(f"/proc/{each}/stat") as file:
+                parents[each] = int(file.read().rpartition(")")[2].split()[1])
+        except OSError:
+            pass
+    found, grown = {pid}, True
+    while grown:
+        more = {each for each, parent in parents.items() if parent in found} - found
+        found |= more
+        grown = bool(more)
+    return found
+
+
+def family_cpu_us(pid):
+    """Of a process and all that came of it, those that ended included. One that ends meanwhile would be missed, so then it is asked again."""
+    while True:
+        ended = ended_children_cpu_us(pid)
+        total = ended
+        for each in _family(pid):
+            try:
+                total += cpu_us(each)
+            except OSError:
+                pass
+        if ended_children_cpu_us(pid) == ended:
+            return total
+
+
 def _status_bytes(pid, name):
     with open(f"/proc/{pid}/status") as file:
         found = re.search(rf"^{name}:\s+(\d+) kB$", file.read(), re.M)

@@ -87,7 +87,9 @@ def pgbench(contender, seconds, script, protocol, clients, reconnect=False):
             raise LoadFailed("pgbench hangs")
         count = re.search(r"transactions actually processed: (\d+)", done.stdout)
         tps = re.search(r"^tps = ([0-9.]+)", done.stdout, re.M)
-        if done.returncode != 0 or not count or not tps or int(count[1]) == 0:
+        if done.returncode == 0 and count and int(count[1]) == 0:
+            raise LoadFailed("no transaction in that time")
+        if done.returncode != 0 or not count or not tps:
             raise LoadFailed((done.stderr.strip().splitlines() or [f"pgbench exits with {done.returncode}"])[-1])
         sample = meter.fill(Sample(rate=float(tps[1])), int(count[1]))
         latencies = _latencies_ms(directory)

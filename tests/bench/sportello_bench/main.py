@@ -14,10 +14,10 @@ from sportello_testing.postgres import Cluster, Template
 from . import figures, loads, report, rows, summary
 from .contenders import DATABASE, HAPROXY, PGBOUNCER, USER, Direct, HaProxy, PgBouncer, Sportello, version
 
-_TREE = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..", ".."))
+TREE = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..", ".."))
 
 # Durability costs every contender the same and would hide them all behind the disk.
-_SERVER_SETTINGS = {
+SERVER_SETTINGS = {
     "shared_buffers": "512MB", "max_connections": "1000", "synchronous_commit": "off", "wal_level": "minimal",
     "max_wal_senders": "0", "max_wal_size": "'8GB'", "checkpoint_timeout": "'1h'", "autovacuum": "off", "listen_addresses": "'127.0.0.1'",
 }
@@ -31,7 +31,7 @@ def _options():
     parser.add_argument("--rounds", type=int, default=3, help="how often each contender runs (default 3)")
     parser.add_argument("--quick", action="store_true", help="16 clients only, three rounds of one second")
     parser.add_argument("--json", metavar="FILE", help="writes every sample there")
-    parser.add_argument("--sportello", default=os.path.join(_TREE, "build/release/proxy/sportello"), metavar="PATH")
+    parser.add_argument("--sportello", default=os.path.join(TREE, "build/release/proxy/sportello"), metavar="PATH")
     parser.add_argument("--list", action="store_true", help="prints the rows and ends")
     options = parser.parse_args()
     if options.quick:
@@ -45,7 +45,7 @@ def _say(text):
     print(text, file=sys.stderr, flush=True)
 
 
-def _prepare(server):
+def prepare(server):
     server.run(f"CREATE ROLE {USER} LOGIN", f"CREATE DATABASE {DATABASE} OWNER {USER}", dbname="postgres")
     done = subprocess.run([loads.PGBENCH, "-i", "-q", "-s", str(loads.SCALE), "-h", "127.0.0.1", "-p", str(server.port), "-U", USER, DATABASE],
                           capture_output=True, text=True, stdin=subprocess.DEVNULL)
@@ -90,9 +90,9 @@ def _run(options, chosen):
     directory = processes.private_directory("sp-bn-")
     cluster, contenders = None, []
     try:
-        cluster = Cluster(Template(directory), settings=_SERVER_SETTINGS)
+        cluster = Cluster(Template(directory), settings=SERVER_SETTINGS)
         server = cluster.primary
-        _prepare(server)
+        prepare(server)
         contenders = [Direct(server), PgBouncer(server), HaProxy(server)]
         if os.path.exists(options.sportello):
             contenders += [Sportello(server, options.sportello, workers) for workers in (1, 2)]
