@@ -8,6 +8,8 @@ namespace sportello::cache {
 namespace {
 
 constexpr size_t kFirstBuckets = 16;
+// Results a bucket, above which some go for a larger table.
+constexpr size_t kMostABucket = 2;
 
 // NOLINTNEXTLINE(bugprone-sizeof-expression): a bucket is a pointer
 uint64_t table_bytes(size_t buckets) { return heap_bytes(buckets * sizeof(StoredResult*)); }
@@ -30,8 +32,9 @@ StoredResult* ResultShard::find_in_bucket(const KeyView& key) const {
   return found;
 }
 
-bool ResultShard::put(std::unique_ptr<StoredResult> result) {
+bool ResultShard::put(std::unique_ptr<StoredResult> result, size_t& evicted) {
   std::unique_ptr<StoredResult> before;
+  Dropped dropped;
   const std::unique_lock lock(mutex_);
   before.reset(find_in_bucket({result->key_bytes, result->hash}));
   if (before != nullptr && before->filling.as_of > result->filling.as_of &&
@@ -41,7 +44,8 @@ bool ResultShard::put(std::unique_ptr<StoredResult> result) {
     return false;
   }
   if (before != nullptr) unlink(before.get());
-  grow_if_crowded();
+  grow_if_crowded(dropped);
+  evicted += dropped.size();
   link(result.release());
   return true;
 }
@@ -56,7 +60,7 @@ bool ResultShard::evict_one() {
 }
 
 size_t ResultShard::drop_if(const std::function<bool(const StoredResult&)>& unwanted) {
-  std::vector<std::unique_ptr<StoredResult>> dropped;
+  Dropped dropped;
   const std::unique_lock lock(mutex_);
   for (StoredResult* result = newest_; result != nullptr;) {
     StoredResult* const next = result->older;
@@ -72,6 +76,11 @@ size_t ResultShard::drop_if(const std::function<bool(const StoredResult&)>& unwa
 size_t ResultShard::size() const {
   const std::shared_lock lock(mutex_);
   return size_;
+}
+
+size_t ResultShard::buckets() const {
+  const std::shared_lock lock(mutex_);
+  return buckets_.size();
 }
 
 StoredResult* ResultShard::next_victim() {
@@ -105,9 +114,17 @@ void ResultShard::unlink(StoredResult* result) {
   budget_.give(result->memory_bytes());
 }
 
-// Chains grow a little longer instead where the budget has nothing left.
-void ResultShard::grow_if_crowded() {
-  if (size_ < buckets_.size() || !budget_.try_take(table_bytes(2 * buckets_.size()))) return;
+// Where the budget has nothing left, chains grow a little longer first: a table that is just large enough
+// would else drive out results again and again.
+void ResultShard::grow_if_crowded(Dropped& evicted) {
+  if (size_ < buckets_.size()) return;
+  while (!budget_.try_take(table_bytes(2 * buckets_.size()))) {
+    StoredResult* const victim =
+        size_ < kMostABucket * buckets_.size() && evicted.empty() ? nullptr : next_victim();
+    if (victim == nullptr) return;
+    unlink(victim);
+    evicted.emplace_back(victim);
+  }
   const uint64_t given = buckets_.size() > kFirstBuckets ? table_bytes(buckets_.size()) : 0;
   std::vector<StoredResult*> larger(2 * buckets_.size());
   for (StoredResult* result = newest_; result != nullptr; result = result->older) {

@@ -38,19 +38,21 @@ class ResultShard {
     }
   }
   // In place of what lay under its key; its bytes are taken already. False, and it is gone: a valid result of
-  // a later query is there.
-  bool put(std::unique_ptr<StoredResult> result);
+  // a later query is there. `evicted` grows by those that had to go for a larger table.
+  bool put(std::unique_ptr<StoredResult> result, size_t& evicted);
   // False: there is nothing to evict.
   bool evict_one();
   size_t drop_if(const std::function<bool(const StoredResult&)>& unwanted);
   size_t size() const;
+  size_t buckets() const;
 
  private:
   StoredResult* find_in_bucket(const KeyView& key) const;
   StoredResult*& bucket(uint64_t hash) { return buckets_[hash & (buckets_.size() - 1)]; }
   void link(StoredResult* result);
   void unlink(StoredResult* result);
-  void grow_if_crowded();
+  using Dropped = std::vector<std::unique_ptr<StoredResult>>;
+  void grow_if_crowded(Dropped& evicted);
   StoredResult* next_victim();
 
   MemoryBudget& budget_;

@@ -57,7 +57,10 @@ bool ResultStore::put(const KeyView& key, Filling filling, CachedResultRef resul
   while (!budget_.try_take(bytes)) {
     if (!evict_one(shard)) return false;
   }
-  return shards_[shard]->put(std::move(stored));
+  size_t evicted = 0;
+  const bool kept = shards_[shard]->put(std::move(stored), evicted);
+  if (evicted > 0) evictions_.fetch_add(evicted, std::memory_order_relaxed);
+  return kept;
 }
 
 // Of the shard that grows, so that one lock is enough; of the others if that one is empty.
@@ -93,6 +96,12 @@ size_t ResultStore::flush_rule(uint64_t rule) {
 
 size_t ResultStore::flush_database(uint64_t database) {
   return drop_if([database](const StoredResult& stored) { return stored.filling.database == database; });
+}
+
+size_t ResultStore::buckets() const {
+  size_t buckets = 0;
+  for (const auto& shard : shards_) buckets += shard->buckets();
+  return buckets;
 }
 
 size_t ResultStore::size() const {

@@ -175,6 +175,19 @@ TEST_F(ResultStoreTest, NeverHoldsMoreThanItsBound) {
   EXPECT_GT(store.evictions(), 1'000U);
 }
 
+TEST_F(ResultStoreTest, ItsTablesGrowWhenItsBoundIsSpentToo) {
+  ResultStore full(4'000'000, 1);
+  const auto put_in = [&](int i, size_t bytes) {
+    ASSERT_TRUE(full.put(key(std::to_string(i)), filling({&notaries}), result_of(std::string(bytes, 'x'))));
+    ASSERT_LE(full.used_bytes(), 4'000'000U);
+  };
+  for (int i = 0; i < 300; ++i) put_in(i, 30'000);
+  const size_t large = full.size();
+  for (int i = 0; i < 20'000; ++i) put_in(i, 10);
+  EXPECT_GT(full.size(), 20 * large);
+  EXPECT_LE(full.size(), 2 * full.buckets() + 1) << "chains stay short";
+}
+
 TEST_F(ResultStoreTest, RefusesWhatIsLargerThanAll) {
   put("small", {});
   EXPECT_FALSE(put("huge", {}, std::string(2 << 20, 'x')));
