@@ -93,8 +93,15 @@ ResultRecorder::ResultRecorder(uint64_t limit_bytes, std::vector<int16_t> result
     : limit_bytes_(limit_bytes), result_formats_(std::move(result_formats)) {}
 
 void ResultRecorder::feed(std::string_view bytes) {
+  // Most answers come in one piece.
+  if (messages_.empty()) messages_.reserve(std::min<uint64_t>(bytes.size(), limit_bytes_));
   while (!bytes.empty() && !is_done()) {
-    if (type_ == 0) {
+    if (type_ == 0 && header_.empty() && bytes.size() >= kFrameHeaderBytes) {
+      const std::string_view header = bytes.substr(0, kFrameHeaderBytes);
+      bytes.remove_prefix(kFrameHeaderBytes);
+      if (!begin_message(header)) continue;
+      if (!is_kept(type_)) header_ = header;
+    } else if (type_ == 0) {
       const size_t n = std::min(bytes.size(), kFrameHeaderBytes - header_.size());
       header_.append(bytes.substr(0, n));
       bytes.remove_prefix(n);
@@ -139,7 +146,6 @@ bool ResultRecorder::begin_message(std::string_view header) {
 }
 
 void ResultRecorder::end_message() {
-  const std::string_view body = std::string_view(header_).substr(kFrameHeaderBytes);
   switch (type_) {
     case backend::kRowDescription:
       end_row_description();
@@ -155,7 +161,7 @@ void ResultRecorder::end_message() {
       parameters_ = header_;
       break;
     case backend::kReadyForQuery:
-      end_answer(body);
+      end_answer(std::string_view(header_).substr(kFrameHeaderBytes));
       break;
     default:
       break;
