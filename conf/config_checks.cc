@@ -91,6 +91,15 @@ void check_database(const Config& config, const std::string& name, const Databas
   check_server_mode(config, database.primary, path + ".primary", places);
   for (const ServerAddress& replica : database.replicas)
     check_server_mode(config, replica, path + ".replicas", places);
+  const bool is_asked = !database.monitor_user.empty() || !config.monitor_user.empty() ||
+                        !database.primary.user.empty() || !database.auth_user.empty() ||
+                        !config.auth_user.empty();
+  if (!is_asked && !database.candidates.empty())
+    places.warning(places.of(path + ".primary"),
+                   "nobody asks which of these servers is the primary, so it is the first: set monitor_user");
+  if (!is_asked && !database.replicas.empty() && database.routing != Routing::Off)
+    places.warning(places.of(path + ".replicas"),
+                   "nobody asks how far the replicas are, so nothing is read from them: set monitor_user");
   if (places.knows(path + ".max_replica_lag") && database.freshness != Freshness::Bounded)
     places.warning(places.of(path + ".max_replica_lag"), "it is used with freshness = \"bounded\" only");
 }

@@ -76,7 +76,7 @@ TEST(ConfigLoader, EveryTypeOfValueIsRead) {
 
 TEST(ConfigLoader, DatabasesUsersAndRulesAreRead) {
   const Config config = good(
-      "",
+      "monitor_user = \"m\"\n",
       "[databases.\"*\"]\nprimary = \"host=a\"\n[databases.\"x.y\"]\nprimary = \"host=b port=1\"\n"
       "replicas = [\"host=c weight=3\", \"postgresql://d/e\"]\npool_size = 7\nserver_lifetime = \"5min\"\n"
       "freshness = \"bounded\"\nmax_replica_lag = \"2s\"\nrouting = \"shadow\"\n"
@@ -104,7 +104,7 @@ TEST(ConfigLoader, DatabasesUsersAndRulesAreRead) {
 
 TEST(ConfigLoader, AListOfHostsIsAsManyReplicas) {
   const Database database =
-      good("",
+      good("monitor_user = \"m\"\n",
            "[databases.d]\nprimary = \"host=a\"\nreplicas = [\"host=b,c port=1,2 weight=3\", \"host=d\"]\n")
           .databases.at("d");
   ASSERT_EQ(database.replicas.size(), 3U);
@@ -126,6 +126,21 @@ TEST(ConfigLoader, AListOfHostsInPrimaryIsAsManyCandidates) {
   EXPECT_EQ(database.candidates[0].user, "u");
   EXPECT_EQ(database.candidates[0].password, "p");
   ASSERT_EQ(database.replicas.size(), 1U);
+}
+
+TEST(ConfigLoader, ServersThatNobodyAsksAreWarnedOf) {
+  const std::string lists = "[databases.d]\nprimary = \"host=a,b\"\nreplicas = [\"host=c\"]\n";
+  const auto warnings = [&](const std::string& settings) {
+    std::string all;
+    for (const Diagnostic& each :
+         load({}, "[sportello]\nauth_type = \"trust\"\n" + settings + lists).diagnostics)
+      all += each.to_string() + "\n";
+    return all;
+  };
+  EXPECT_THAT(warnings(""),
+              AllOf(HasSubstr(":4:11: warning: nobody asks which of these servers is the primary"),
+                    HasSubstr(":5:12: warning: nobody asks how far the replicas are")));
+  EXPECT_THAT(warnings("monitor_user = \"m\"\n"), Not(HasSubstr("nobody asks")));
 }
 
 TEST(ConfigLoader, AProblemHasItsPlaceAndWhatWouldBeRight) {
