@@ -18,6 +18,8 @@ namespace {
 constexpr size_t kMostPieces = 64;     // a send; more go in further sends
 constexpr size_t kCopiedBytes = 2048;  // up to here, copying pieces together is cheaper than sendmsg()
 
+constexpr int kShutdownAttempts = 3;
+
 bool would_block(int error) { return error == EAGAIN || error == EWOULDBLOCK; }
 
 }  // namespace
@@ -317,10 +319,13 @@ void Transport::send_bytes(std::string_view bytes) {
   }
 }
 
-// A socket that lost bytes of ours may work in the other direction (ENOBUFS): it is made to tell.
+// A socket that lost bytes of ours may work in the other direction (ENOBUFS): it is made to tell. One that
+// would not be shut down, and is connected, would never tell, and who waits for its bytes would wait for
+// ever.
 void Transport::break_off() {
   broken_ = true;
-  shutdown(fd_, SHUT_RDWR);
+  for (int i = 0; i < kShutdownAttempts && shutdown(fd_, SHUT_RDWR) != 0; i++) {
+  }
 }
 
 void Transport::keep(std::string_view bytes) {
