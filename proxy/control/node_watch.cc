@@ -72,10 +72,11 @@ void NodeWatch::look_for_databases() {
            std::find(known.begin(), known.end(), database) == known.end() || !is_in_use(*config_, *database);
   });
   for (const auto& database : known) {
-    const bool is_watched = watched_.contains(database->name);
-    if (!is_in_use(*config_, *database) || database->current_nodes() == nullptr ||
-        (watched_.size() >= kMostWatched && !is_watched)) {
-      settle(*database);
+    if (!is_in_use(*config_, *database) || database->current_nodes() == nullptr) {
+      continue;
+    }
+    if (watched_.size() >= kMostWatched && !watched_.contains(database->name)) {
+      settle(*database);  // nobody will say
       continue;
     }
     auto& slot = watched_[database->name];
@@ -160,7 +161,7 @@ void NodeWatch::name_answered(const std::string& host, const NameAnswer& answer)
   }
 }
 
-bool NodeWatch::is_looked_up(const conf::ServerAddress& address) const {
+bool NodeWatch::is_unresolved(const conf::ServerAddress& address) const {
   return is_name(address) && group_->node_addresses().of(address.host).empty();
 }
 
@@ -180,7 +181,7 @@ bool NodeWatch::awaits_servers(const Watched& watched) const {
              return !source->second->has_outcome();
            }
            const auto lookup = lookups_.find(node->address.host);
-           return is_looked_up(node->address) && lookup != lookups_.end() && !lookup->second.was_answered;
+           return is_unresolved(node->address) && lookup != lookups_.end() && !lookup->second.was_answered;
          });
 }
 
@@ -208,7 +209,7 @@ void NodeWatch::watch(Watched& watched) {
                         [&](const auto& node) { return node.get() == entry.first; });
   });
   for (const auto& node : set->nodes) {
-    if (is_looked_up(node->address)) {
+    if (is_unresolved(node->address)) {
       continue;  // where it leads is not known
     }
     std::optional<OwnLogin> login = monitor_login_at(*config_, watched.database->name, node->address, true);

@@ -68,7 +68,7 @@ class NodeWatch {
   void look_up_names();
   void name_answered(const std::string& host, const NameAnswer& answer);
   // Nobody knows yet where that name leads.
-  bool is_looked_up(const conf::ServerAddress& address) const;
+  bool is_unresolved(const conf::ServerAddress& address) const;
   void watch(Watched& watched);
   // Its first server is the primary, or is known not to be.
   void settle(DatabaseRuntime& database);
