@@ -166,6 +166,28 @@ def test_the_users_of_auth_query_are_looked_up_wherever_the_primary_is(make_clus
         connection.execute("CREATE TEMPORARY TABLE x AS SELECT 1")
 
 
+def test_a_reload_that_makes_a_list_of_one_server_ends_nobodys_transaction(make_cluster, make_proxy):
+    cluster = make_cluster(1)
+    _table(cluster)
+    proxy = make_proxy(_config(cluster.primary.dsn(), query_wait_timeout="60s"))
+    with proxy.connect(autocommit=False) as in_block, proxy.connect() as other:
+        in_block.execute("INSERT INTO t VALUES (1)")
+        proxy.config["databases"]["app"]["primary"] = _list(cluster.replicas[0], cluster.primary)
+        proxy.write_files()
+        proxy.reload()
+        other.execute("INSERT INTO t VALUES (2)")
+        in_block.execute("INSERT INTO t VALUES (3)")
+        in_block.commit()
+        assert other.execute("SELECT count(*) FROM t").fetchone() == (3,)
+        wait_until(lambda: _port(other) == cluster.replicas[0].port, "reads go to the replica", 20)
+        proxy.config["databases"]["app"]["primary"] = cluster.primary.dsn()
+        proxy.write_files()
+        proxy.reload()
+        assert proxy.show("NODES") == []
+        other.execute("INSERT INTO t VALUES (4)")
+        assert _port(other) == cluster.primary.port
+
+
 # ---- names ----
 
 class Names:
