@@ -26,6 +26,7 @@ void QueryCounts::add(const QueryCounts& other) {
 
 QueryRef QueryTable::find(QueryShape shape, std::string_view text, bool standard_conforming_strings) {
   if (last_ && shape == last_shape_) {
+    entries_[last_.slot].asked++;
     return last_;
   }
   auto found = index_.find(shape);
@@ -44,6 +45,7 @@ QueryRef QueryTable::find(QueryShape shape, std::string_view text, bool standard
     entry.text = shape.fingerprint == 0 ? std::string(kNotLookedInto)
                                         : sql::shown_text(text, standard_conforming_strings, kLongestText);
   }
+  entries_[found->second].asked++;
   last_shape_ = shape;
   last_ = {.slot = found->second, .generation = entries_[found->second].generation};
   return last_;
@@ -58,7 +60,7 @@ void QueryTable::make_room() {
   }
   const auto end = slots.begin() + static_cast<std::ptrdiff_t>(slots.size() / kDroppedPart);
   std::nth_element(slots.begin(), end, slots.end(), [&](uint32_t left, uint32_t right) {
-    return entries_[left].counts.calls < entries_[right].counts.calls;
+    return entries_[left].asked < entries_[right].asked;
   });
   for (auto slot = slots.begin(); slot != end; ++slot) {
     Entry& entry = entries_[*slot];
@@ -66,6 +68,7 @@ void QueryTable::make_room() {
     dropped_shapes_++;
     index_.erase(entry.shape);
     entry.counts = {};
+    entry.asked = 0;
     entry.text.clear();
     entry.generation++;
     free_.push_back(*slot);

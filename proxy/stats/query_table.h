@@ -14,7 +14,7 @@
 //               for a link is not in it, and what is answered from memory takes none.
 //   rows        rows that were sent, or what the command's tag counts
 //
-// It holds kMost shapes. When there is no room, the quarter of them that was called least goes, and counts
+// It holds kMost shapes. When there is no room, the quarter of them that was asked least goes, and counts
 // together from then on (dropped()), as does what is answered only then.
 #pragma once
 
@@ -99,6 +99,7 @@ class QueryTable {
   struct Entry {
     QueryShape shape;
     uint32_t generation = 0;
+    uint64_t asked = 0;  // answers may be far behind, in a pipeline
     QueryCounts counts;
     std::string text;
   };

@@ -104,6 +104,18 @@ TEST_F(QueryTableTest, IsBoundedAndDropsWhatIsCalledLeast) {
   EXPECT_EQ(table_.snapshot().dropped.calls, QueryTable::kMost / 4);
 }
 
+// Of a pipeline nothing is answered yet when its last statements are asked for.
+TEST_F(QueryTableTest, WhatIsAskedForOftenStaysThoughItIsNotAnsweredYet) {
+  const QueryRef often = table_.find({1, 7}, "SELECT 1 AS often", true);
+  for (uint64_t i = 0; i < 2 * QueryTable::kMost; i++) {
+    table_.find({1, 1000 + i}, "SELECT 1 AS once", true);
+    table_.find({1, 7}, "SELECT 1 AS often", true);
+  }
+  const QueryRef still = table_.find({1, 7}, "SELECT 1 AS often", true);
+  EXPECT_EQ(still.slot, often.slot);
+  EXPECT_EQ(still.generation, often.generation);
+}
+
 TEST_F(QueryTableTest, NothingIsLostHoweverManyShapesThereAre) {
   constexpr uint64_t kShapes = 20'000;
   for (uint64_t shape = 1; shape <= kShapes; shape++) {
