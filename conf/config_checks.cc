@@ -4,6 +4,7 @@
 #include <set>
 
 #include "conf/endpoint.h"
+#include "conf/monitor_user.h"
 
 namespace sportello::conf {
 
@@ -91,9 +92,7 @@ void check_database(const Config& config, const std::string& name, const Databas
   check_server_mode(config, database.primary, path + ".primary", places);
   for (const ServerAddress& replica : database.replicas)
     check_server_mode(config, replica, path + ".replicas", places);
-  const bool is_asked = !database.monitor_user.empty() || !config.monitor_user.empty() ||
-                        !database.primary.user.empty() || !database.auth_user.empty() ||
-                        !config.auth_user.empty();
+  const bool is_asked = !monitor_user(config, database, database.primary).empty();
   if (!is_asked && !database.candidates.empty())
     places.warning(places.of(path + ".primary"),
                    "nobody asks which of these servers is the primary, so it is the first: set monitor_user");

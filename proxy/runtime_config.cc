@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "conf/monitor_user.h"
+
 namespace sportello::proxy {
 namespace {
 
@@ -37,12 +39,7 @@ bool RuntimeConfig::caches(const std::string& database_name) const {
 
 const std::string& RuntimeConfig::monitor_user(const conf::Database& entry,
                                                const conf::ServerAddress& address) const {
-  for (const std::string* user : {&entry.monitor_user, &conf.monitor_user, &address.user, &entry.auth_user}) {
-    if (!user->empty()) {
-      return *user;
-    }
-  }
-  return conf.auth_user;
+  return conf::monitor_user(conf, entry, address);
 }
 
 bool RuntimeConfig::is_admin(const std::string& name) const {
