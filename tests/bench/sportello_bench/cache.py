@@ -6,7 +6,6 @@ import argparse
 import json
 import os
 import re
-import signal
 import statistics
 import subprocess
 import sys
@@ -19,7 +18,7 @@ from sportello_testing.postgres import Cluster, Template
 from sportello_testing.toml_text import toml_text
 from sportello_testing.waiting import wait_until
 
-from . import cache_lag, cache_memory, cache_misses, cache_writes, figures, summary
+from . import cache_lag, cache_memory, cache_misses, cache_writes, figures, startup, summary
 from .cached import USER, Cached
 from .contenders import Process
 from .loads import PGBENCH
@@ -263,7 +262,7 @@ def _prepare_tables(server):
 
 def main():
     options = _options()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    startup.begin()
     directory, cluster, good = processes.private_directory("sp-bc-"), None, True
     try:
         # What is not flushed is not streamed: synchronous_commit, as the lag would else be that of the log writer.

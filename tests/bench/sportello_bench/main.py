@@ -2,8 +2,6 @@
 import argparse
 import os
 import re
-import resource
-import signal
 import subprocess
 import sys
 
@@ -11,7 +9,7 @@ from sportello_testing import processes
 from sportello_testing.ports import release_ports
 from sportello_testing.postgres import Cluster, Template
 
-from . import figures, loads, report, rows, summary
+from . import figures, loads, report, rows, startup, summary
 from .contenders import DATABASE, HAPROXY, PGBOUNCER, USER, Direct, HaProxy, PgBouncer, Sportello, version
 
 TREE = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..", ".."))
@@ -126,9 +124,7 @@ def main():
     if options.list:
         print("\n".join(row.name for row in chosen))
         return 0
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+    startup.begin()
     if not chosen:
         raise SystemExit(f"no row matches {options.rows}")
     return 1 if _run(options, chosen) else 0

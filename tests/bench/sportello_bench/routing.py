@@ -7,8 +7,6 @@ import functools
 import json
 import os
 import re
-import resource
-import signal
 import sys
 import typing
 
@@ -18,7 +16,7 @@ from sportello_testing.postgres import Cluster, Template
 from sportello_testing.toml_text import toml_text
 from sportello_testing.waiting import wait_until
 
-from . import cpu_limit, figures, loads, main as comparison, summary
+from . import cpu_limit, figures, loads, main as comparison, startup, summary
 from .console import Console
 from .contenders import DATABASE, PGBOUNCER, POOL_SIZE, USER, Direct, PgBouncer, Sportello, pooler_config, version
 from .pgbench import Load
@@ -269,7 +267,5 @@ def main():
     if options.list:
         print("\n".join(row.name for row in rows))
         return 0
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+    startup.begin()
     return _run(options, rows)
