@@ -1,6 +1,7 @@
 #include "protocol/sql/facts_from_tree.h"
 
 #include <algorithm>
+#include <charconv>
 #include <iterator>
 #include <string_view>
 #include <utility>
@@ -52,12 +53,24 @@ Truth constant_truth(const Value& node) {
   return truth_of_text(constant_text(node));
 }
 
+// libpg_query writes no integer that is zero or negative, so those are read where they stand.
+std::string small_integer_at(std::string_view text, const Value& location) {
+  if (!location.IsUint() || location.GetUint() >= text.size()) return "0";
+  Lexer lexer(text.substr(location.GetUint()));
+  if (lexer.next().text != "-") return "0";
+  const std::string_view digits = lexer.next().text;
+  int64_t number = 0;
+  std::from_chars(digits.data(), digits.data() + digits.size(), number);
+  return std::to_string(-number);
+}
+
 // A constant as it was written in SET; other nodes (SET TIME ZONE INTERVAL ...) have none.
-std::string constant_as_text(const Value& node) {
+std::string constant_as_text(const Value& node, std::string_view text) {
   const Value& constant = constant_of(node);
   if (const Value& integer = member(constant, "ival"); integer.IsObject()) {
     const Value& number = member(integer, "ival");
-    return number.IsInt64() ? std::to_string(number.GetInt64()) : "0";
+    return number.IsInt64() ? std::to_string(number.GetInt64())
+                            : small_integer_at(text, member(constant, "location"));
   }
   if (const Value& decimal = member(constant, "fval"); decimal.IsObject()) {
     return std::string(text_member(decimal, "fval"));
@@ -138,6 +151,8 @@ constexpr TransactionKind kTransactionKinds[] = {
 // Gathers the facts of one statement.
 class StatementWalk {
  public:
+  explicit StatementWalk(std::string_view text) : text_(text) {}
+
   StatementFacts run(const Value& statement) {
     facts_.effects = 0;
     facts_.only_known_functions = true;
@@ -283,7 +298,7 @@ class StatementWalk {
     for_each_item(member(body, "options"), [&](const Value& option) {
       const Value& element = member(option, "DefElem");
       const std::string_view what = text_member(element, "defname");
-      const std::string value = constant_as_text(member(element, "arg"));
+      const std::string value = constant_as_text(member(element, "arg"), text_);
       // Of several the last one counts, as in PostgreSQL.
       if (what == "transaction_read_only") {
         facts_.block.access = value == "1" ? BlockMode::Access::ReadOnly : BlockMode::Access::ReadWrite;
@@ -317,7 +332,7 @@ class StatementWalk {
       facts_.literal_dependent = true;
       for_each_item(member(body, "args"), [&](const Value& argument) {
         if (!facts_.set_value.empty()) facts_.set_value += ", ";
-        facts_.set_value += constant_as_text(argument);
+        facts_.set_value += constant_as_text(argument, text_);
       });
       if (facts_.name == "role" && facts_.set_value == "none") facts_.set_to_default = true;
     }
@@ -366,7 +381,7 @@ class StatementWalk {
       const bool is_no = truth_of_text(text_member(member(argument, "String"), "sval")) == Truth::False;
       analyze = argument.IsNull() || !(is_zero || is_no);
     });
-    StatementFacts inner = StatementWalk().run(member(body, "query"));
+    StatementFacts inner = StatementWalk(text_).run(member(body, "query"));
     facts_.effects |= inner.effects;
     facts_.name = inner.name;  // of EXPLAIN EXECUTE name
     if (!analyze) {
@@ -444,6 +459,7 @@ class StatementWalk {
     return effect_of_setting(lower(constant_text(arguments[0])));
   }
 
+  std::string_view text_;
   StatementFacts facts_;
   ExpressionNotes notes_{facts_};
   bool only_explained_ = false;  // EXPLAIN without ANALYZE
@@ -503,7 +519,7 @@ StatementFacts empty_facts() {
 
 }  // namespace
 
-StatementFacts facts_from_tree(char* json) {
+StatementFacts facts_from_tree(char* json, std::string_view text) {
   char scratch[16 * 1024];
   rapidjson::MemoryPoolAllocator<> pool(scratch, sizeof scratch);
   rapidjson::Document tree(&pool, 4096);
@@ -513,7 +529,7 @@ StatementFacts facts_from_tree(char* json) {
 
   StatementFacts facts = empty_facts();
   for_each_item(member(tree, "stmts"), [&](const Value& statement) {
-    StatementFacts one = StatementWalk().run(member(statement, "stmt"));
+    StatementFacts one = StatementWalk(text).run(member(statement, "stmt"));
     if (facts.kind == StatementKind::Empty) {
       facts = std::move(one);
     } else {

@@ -5,12 +5,15 @@
 // of is walked like any other.
 #pragma once
 
+#include <string_view>
+
 #include "protocol/sql/statement_facts.h"
 
 namespace sportello::sql {
 
-// Facts of all statements of the tree, but for the fingerprint. `json` is overwritten (parsed in place).
+// Facts of all statements of the tree of `text`, but for the fingerprint. `json` is overwritten (parsed in
+// place).
 // Unknown if it is not the JSON that we expect.
-StatementFacts facts_from_tree(char* json);
+StatementFacts facts_from_tree(char* json, std::string_view text);
 
 }  // namespace sportello::sql

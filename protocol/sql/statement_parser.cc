@@ -24,7 +24,7 @@ struct Parse {
   void run() {
     PgQueryParseResult result = pg_query_parse(text.c_str());
     refused = result.error != nullptr;
-    if (!refused) facts = facts_from_tree(result.parse_tree);
+    if (!refused) facts = facts_from_tree(result.parse_tree, text);
     pg_query_free_parse_result(result);
   }
 };

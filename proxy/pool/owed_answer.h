@@ -49,9 +49,9 @@ enum class OwedEffect : uint8_t {
   ChangesCatalog = 1,  // DDL: statements prepared from now on are planned anew
   DiscardsAll = 2,     // DISCARD ALL
   DeallocatesAll = 4,  // DEALLOCATE ALL
-  ResetsAll = 8,       // RESET ALL and the like: what the client's startup parameters set on the link is gone
-  MayWrite = 16,       // outside a transaction: if the link dies, its outcome is unknown
-  Commits = 32,        // a transaction's outcome is unknown if the link dies before the answer
+  MayWrite = 8,        // outside a transaction: if the link dies, its outcome is unknown
+  Commits = 16,        // a transaction's outcome is unknown if the link dies before the answer
+  MayRollBack = 32,    // what stands before it in its batch may not have happened after all
 };
 
 // RESET goes back to what the client had at login, which the link's own defaults may not be. A bit per
@@ -65,8 +65,8 @@ struct Consequences {
   uint8_t effects = 0;    // of OwedEffect
   uint16_t restores = 0;  // settings, as above
   uint64_t pins = 0;      // what it may leave on the link
-  // A SET of one parameter outside a transaction: from its success on, the session carries it from link to
-  // link.
+  // A SET or RESET of one parameter outside a transaction: from its success on, the session carries it from
+  // link to link. Or a RESET within one, which goes back to what the client gave at login.
   std::shared_ptr<const sql::StatementFacts> follows = {};
 };
 

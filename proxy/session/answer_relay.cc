@@ -245,6 +245,11 @@ bool ClientSession::on_answer(Relaying& relaying, const Frame& frame, std::strin
     const bool visible = is_client_visible(owed.delivery);
     if (visible) {
       restores_ = owed.failed ? 0 : static_cast<uint16_t>(restores_ | owed.then.restores);
+      if (restores_startup() && *status != TransactionStatus::Idle && carries_settings()) {
+        settled_pins_ |= sql::Effect::SetOther;  // a rollback would bring them back
+        recount_pins();
+        link_->settings = without_startup(link_->settings);
+      }
       if (restores_ != 0) {
         relaying.send_run();
         restore_login_settings(std::exchange(restores_, uint16_t{0}), relaying.to_client);
@@ -355,6 +360,9 @@ void ClientSession::settle(const OwedAnswer& answered, bool happened) {
   }
   if (happened) {
     settled_pins_ |= answered.then.pins;
+    if ((answered.then.pins & sql::Effect::SetOther) != 0) {
+      note_pinned_setting();
+    }
   } else {
     restores_ = 0;  // its transaction, too, did not happen
     followed_.reset();
@@ -391,6 +399,11 @@ void ClientSession::settle(const OwedAnswer& answered, bool happened) {
   if (answered.then.effects == 0) {
     return;
   }
+  if (answered.has(OwedEffect::MayRollBack) && followed_ != nullptr) {
+    followed_.reset();
+    settled_pins_ |= sql::Effect::SetOther;
+    recount_pins();
+  }
   if (answered.has(OwedEffect::ChangesCatalog)) {
     scope_->ddl_epoch.fetch_add(1, std::memory_order_relaxed);
     catalog_changes_ = true;
@@ -404,13 +417,21 @@ void ClientSession::settle(const OwedAnswer& answered, bool happened) {
   if (answered.has(OwedEffect::DiscardsAll)) {
     settled_pins_ = 0;
     recount_pins();
+    link_->settings = without_startup(link_->settings);
     leaves_doubt_ = leaves_doubt_ && !link_->owed.empty();
   }
-  if (answered.has(OwedEffect::ResetsAll) && !link_->settings->startup.empty()) {
+}
+
+// It was sent behind a RESET whose answer is not through yet: of what that left nothing is put in order any
+// more, as this may have set the same.
+void ClientSession::note_pinned_setting() {
+  if (restores_startup()) {
+    restores_ = kRestoresReported;
+  } else if (link_differs_) {
     SettingsValues values = *link_->settings;
-    values.startup.clear();
+    values.startup = settings_->startup;
     link_->settings = intern_settings(std::move(values));
-    link_differs_ = true;
+    link_differs_ = link_->settings != settings_;
   }
 }
 
@@ -467,9 +488,12 @@ void ClientSession::on_ready(Relaying& relaying, TransactionStatus status) {
 
 void ClientSession::follow_setting(TransactionStatus status) {
   const std::shared_ptr<const sql::StatementFacts> facts = std::exchange(followed_, nullptr);
-  if (status != TransactionStatus::Idle) {
+  const bool is_committed = status == TransactionStatus::Idle;
+  if (!is_committed) {
     settled_pins_ |= sql::Effect::SetOther;
     recount_pins();
+  }
+  if (!is_committed && !facts->set_to_default) {
     return;
   }
   if (!facts->set_to_default) {
@@ -477,7 +501,9 @@ void ClientSession::follow_setting(TransactionStatus status) {
     link_->settings = with_startup(link_->settings, facts->name, facts->set_value);
     return;
   }
-  // Back to what the client gave at login; on the link, to what the link had at its own.
+  // Back to what the client gave at login; on the link, to what the link had at its own. In a block that is
+  // so for the block's next statement; what a rollback brings back is known to the server alone, so that the
+  // session has been pinned.
   const std::string* given = find_startup(login_settings_->startup, facts->name);
   settings_ = given != nullptr ? with_startup(settings_, facts->name, *given)
                                : without_startup(settings_, facts->name);
@@ -592,10 +618,15 @@ void ClientSession::restore_login_settings(uint16_t which, Outbox& to_client) {
       settings_ = with_tracked(settings_, static_cast<Tracked>(i), value);
     }
   }
-  if ((which & kRestoresAll) == kRestoresAll && settings_->startup != login_settings_->startup) {
-    SettingsValues values = *settings_;
-    values.startup = login_settings_->startup;
-    settings_ = intern_settings(std::move(values));
+  if ((which & kRestoresAll) == kRestoresAll) {
+    if (settings_->startup != login_settings_->startup) {
+      SettingsValues values = *settings_;
+      values.startup = login_settings_->startup;
+      settings_ = intern_settings(std::move(values));
+    }
+    if (link_ != nullptr) {
+      link_->settings = with_startup_in_doubt(link_->settings);
+    }
   }
   link_differs_ = link_ != nullptr && link_->settings != settings_;
 }

@@ -327,8 +327,15 @@ class ClientSession {
   void recount_pins();
   Consequences note_effects(const sql::FactsPtr& facts_owner);
   bool can_follow(const sql::StatementFacts& facts) const;
+  // Something that is not reported has been set since login.
+  bool carries_settings() const { return settings_->startup != login_settings_->startup; }
+  bool has_startup_settings() const {
+    return !settings_->startup.empty() || !login_settings_->startup.empty();
+  }
+  bool restores_startup() const { return (restores_ & kRestoresAll) == kRestoresAll; }
   // A followed SET was committed (or is now inside a transaction, and pins).
   void follow_setting(TransactionStatus status);
+  void note_pinned_setting();
 
   // answer_relay.cc
   struct Relaying;

@@ -225,6 +225,26 @@ Settings with_startup(const Settings& settings, std::string_view name, std::stri
   return intern_settings(std::move(values));
 }
 
+Settings without_startup(const Settings& settings) {
+  if (settings->startup.empty()) {
+    return settings;
+  }
+  SettingsValues values = *settings;
+  values.startup.clear();
+  return intern_settings(std::move(values));
+}
+
+Settings with_startup_in_doubt(const Settings& settings) {
+  if (settings->startup.empty()) {
+    return settings;
+  }
+  SettingsValues values = *settings;
+  for (auto& [name, value] : values.startup) {
+    value.assign(1, '\0');  // as no parameter of PostgreSQL can be
+  }
+  return intern_settings(std::move(values));
+}
+
 bool is_portable_setting(std::string_view name, std::string_view value) {
   const bool is_list =
       name == "search_path" || name == "temp_tablespaces" || name.ends_with("preload_libraries");
@@ -236,8 +256,10 @@ bool is_portable_setting(std::string_view name, std::string_view value) {
       return false;
     }
   }
+  // CREATE TABLE would make a temporary table, and nobody would see it by its text.
+  const bool is_temporary = is_list && value.find("pg_temp") != std::string_view::npos;
   const bool is_identifier = value.empty() || !(value[0] >= '0' && value[0] <= '9');
-  return !name.empty() && (!is_list || (is_identifier && !value.empty()));
+  return !name.empty() && !is_temporary && (!is_list || (is_identifier && !value.empty()));
 }
 
 std::string settings_switch(const SettingsValues& from, const SettingsValues& to) {

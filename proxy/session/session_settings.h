@@ -79,6 +79,10 @@ Settings with_tracked(const Settings& settings, Tracked parameter, std::string_v
 // `settings` with one startup setting given or taken away.
 Settings with_startup(const Settings& settings, std::string_view name, std::string_view value);
 Settings without_startup(const Settings& settings, std::string_view name);
+Settings without_startup(const Settings& settings);  // without any
+// Of a link: each of the startup settings may be as it says or may have been reset, so that whoever needs
+// one, or needs it gone, says so.
+Settings with_startup_in_doubt(const Settings& settings);
 const std::string* find_startup(const StartupSettings& settings, std::string_view name);
 // Is set_config(name, value) the same as the SET that had this value? Of a list or a quoted name it is not
 // certain.

@@ -72,6 +72,18 @@ bool leaves_nothing(const sql::StatementFacts& facts) {
          facts.name == "sportello.floor";
 }
 
+// With a search_path that the client gave at login. (One that it SETs is no portable setting.)
+bool creates_temporary(const SettingsValues& settings) {
+  const std::string* path = find_startup(settings.startup, "search_path");
+  return path != nullptr && path->find("pg_temp") != std::string::npos;
+}
+
+// A lone SET or RESET of a parameter that is not reported.
+bool sets_one(const sql::StatementFacts& facts) {
+  return facts.kind == sql::StatementKind::Set && !facts.multi &&
+         (facts.effects & ~static_cast<sql::Effects>(sql::Effect::Writes)) == sql::Effect::SetOther;
+}
+
 // The parameter of track_extra_parameters that a lone SET or RESET is about.
 std::optional<Tracked> extra_parameter(const sql::StatementFacts& facts) {
   if (tracked_count() == kTrackedCount || facts.multi || facts.kind != sql::StatementKind::Set ||
@@ -105,13 +117,11 @@ void ClientSession::recount_pins() {
   }
 }
 
-// A SET that is a transaction of its own, of a value that set_config() takes as SET was given it.
+// A SET that is a transaction of its own, as far as its client has said, of a value that set_config() takes
+// as SET was given it.
 bool ClientSession::can_follow(const sql::StatementFacts& facts) const {
-  const bool plain =
-      facts.kind == sql::StatementKind::Set && !facts.multi &&
-      (facts.effects & ~static_cast<sql::Effects>(sql::Effect::Writes)) == sql::Effect::SetOther;
   const bool portable = facts.set_to_default || is_portable_setting(facts.name, facts.set_value);
-  if (!plain || !portable || link_->status != TransactionStatus::Idle || portal_then_.follows != nullptr) {
+  if (!portable || link_->status != TransactionStatus::Idle || portal_then_.follows != nullptr) {
     return false;
   }
   for (size_t i = 0; i < link_->owed.size(); i++) {
@@ -143,6 +153,9 @@ Consequences ClientSession::note_effects(const sql::FactsPtr& facts_owner) {
   if (facts.effects == 0) {
     return then;
   }
+  if (facts.has(Effect::TransactionControl)) {
+    add(OwedEffect::MayRollBack);
+  }
   then.pins = facts.effects & sql::kPins;
   leaves_doubt_ = leaves_doubt_ || facts.has(sql::kLeavesDoubt);
   if (facts.has(Effect::SetReported)) {
@@ -155,14 +168,18 @@ Consequences ClientSession::note_effects(const sql::FactsPtr& facts_owner) {
     then.pins &= ~static_cast<uint64_t>(Effect::SetOther);  // what it comes to is reported
     then.restores =
         facts.set_to_default ? static_cast<uint16_t>(1U << static_cast<unsigned>(*extra)) : uint16_t{0};
-  } else if (can_follow(facts)) {
-    then.follows = std::shared_ptr<const sql::StatementFacts>(facts_owner, &facts);
-    then.pins &= ~static_cast<uint64_t>(Effect::SetOther);
+  } else if (sets_one(facts)) {
+    const bool follows = can_follow(facts);
+    if (follows) {
+      then.pins &= ~static_cast<uint64_t>(Effect::SetOther);
+    }
+    if (follows || facts.set_to_default) {
+      then.follows = std::shared_ptr<const sql::StatementFacts>(facts_owner, &facts);
+    }
   }
   if (leaves_nothing(facts)) {
     then.pins &= ~static_cast<uint64_t>(Effect::SetOther);
   }
-  pins_ |= then.pins;
   may_open_block_ = may_open_block_ || facts.has(Effect::TransactionControl | Effect::Unknown);
   // Which parameter a set_config() names is not in the facts; one that is local to its transaction is taken
   // for another than this, as nearly all are.
@@ -171,22 +188,24 @@ Consequences ClientSession::note_effects(const sql::FactsPtr& facts_owner) {
                        (facts.has(Effect::SetReported) && (names_encoding || facts.name.empty())) ||
                        (facts.has(Effect::SetLocal) && names_encoding);
   const bool resets_all = facts.has(Effect::ResetAll | Effect::DiscardAll);
-  if (facts.multi) {
-    then.restores = facts.set_to_default || resets_all ? kRestoresReported : 0;
-  } else if (resets_all) {
+  if (resets_all &&
+      !facts.has(Effect::SetReported | Effect::SetOther | Effect::Unknown | Effect::TransactionControl)) {
     then.restores = kRestoresAll;
+  } else if (resets_all && has_startup_settings()) {
+    then.pins |= Effect::SetOther;  // what of it holds in the end is not known
+    then.restores = kRestoresReported;
+  } else if (facts.multi) {
+    then.restores = facts.set_to_default || resets_all ? kRestoresReported : 0;
   } else if (facts.has(Effect::SetReported) && facts.set_to_default) {
     const auto parameter = find_tracked(facts.name);
     then.restores =
         parameter ? static_cast<uint16_t>(1U << static_cast<unsigned>(*parameter)) : kRestoresReported;
   }
-  const bool resets_startup =
-      facts.has(Effect::SetOther) && facts.set_to_default && !settings_->startup.empty();
-  if (resets_all || resets_startup) {
-    add(OwedEffect::ResetsAll);
-  }
   if (facts.has(Effect::IsDdl | Effect::Unknown)) {
     add(OwedEffect::ChangesCatalog);
+    if (creates_temporary(*settings_)) {
+      then.pins |= Effect::TempObject;
+    }
     scope_->ddl_epoch.fetch_add(1, std::memory_order_relaxed);
   }
   if (facts.has(Effect::DiscardAll)) {
@@ -199,6 +218,7 @@ Consequences ClientSession::note_effects(const sql::FactsPtr& facts_owner) {
     discards_names_ = true;
     link_->statements.make_uncertain();
   }
+  pins_ |= then.pins;
   return then;
 }
 

@@ -8,19 +8,20 @@ pytestmark = pytest.mark.ours
 
 REPORTED = [("TimeZone", "Asia/Tokyo"), ("DateStyle", "SQL, DMY"), ("IntervalStyle", "iso_8601"), ("client_encoding", "LATIN1"),
             ("application_name", "shop"), ("standard_conforming_strings", "off")]
-OTHERS = [("search_path", "pg_catalog"), ("work_mem", "7MB"), ("statement_timeout", "12345ms"), ("extra_float_digits", "0"),
+OTHERS = [("search_path", "pg_catalog"), ("work_mem", "7MB"), ("statement_timeout", "12345ms"), ("extra_float_digits", "0"), ("extra_float_digits", -3),
           ("bytea_output", "escape"), ("default_transaction_read_only", "on"), ("app.tenant_id", "42"), ("row_security", "off")]
 
 
 def quoted(value):
-    return "'" + value + "'"
+    """As a literal: numbers have no quotes."""
+    return f"'{value}'" if isinstance(value, str) else str(value)
 
 
 @pytest.mark.parametrize("name,value", REPORTED + OTHERS)
 def test_a_set_follows_its_session_and_nobody_else(service, name, value):  # S37
     first, second = service.wire(), service.wire()
     second_sees = second.query(f"SELECT current_setting('{name}', true)")
-    assert errors(first.query(f"SET {name} = {quoted(value)}" if "," not in value else f"SET {name} = {value}")) == []
+    assert errors(first.query(f"SET {name} = {value if ',' in str(value) else quoted(value)}")) == []
     seen = first.value(f"SELECT current_setting('{name}')")
     with service.other_link():
         assert first.value(f"SELECT current_setting('{name}')") == seen

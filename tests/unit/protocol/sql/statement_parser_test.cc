@@ -265,6 +265,10 @@ TEST(StatementParser, KeepsTheValueOfASet) {
   EXPECT_EQ(facts_of("set timezone to 'Europe/Rome'").set_value, "Europe/Rome");
   EXPECT_EQ(facts_of("set search_path to a, \"B\", 3, 1.5").set_value, "a, B, 3, 1.5");
   EXPECT_EQ(facts_of("set x.y = -0").set_value, "0");
+  EXPECT_EQ(facts_of("set x.y = 0").set_value, "0");
+  EXPECT_EQ(facts_of("set extra_float_digits to -3").set_value, "-3");
+  EXPECT_EQ(facts_of("set x.y = - /* less */ 12;").set_value, "-12");
+  EXPECT_EQ(facts_of("set x.y = -1.5, -2147483647, +4").set_value, "-1.5, -2147483647, 4");
   EXPECT_TRUE(facts_of("set timezone to default").set_to_default);
   EXPECT_TRUE(facts_of("reset timezone").set_to_default);
   EXPECT_TRUE(facts_of("set role none").set_to_default);

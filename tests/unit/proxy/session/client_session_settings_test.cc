@@ -211,6 +211,103 @@ TEST_F(SessionsSettings, AnySetOfAPlainValueGoesWithTheSession) {
       << "never another's";
 }
 
+TEST_F(SessionsSettings, AResetOfOneLeavesTheOthersWhereTheyAre) {
+  a.client(client::query("SET work_mem = '64MB'")).server(server::complete("SET") + server::ready());
+  a.client(client::query("SET jit = off")).server(server::complete("SET") + server::ready());
+  a.client(client::query("RESET work_mem")).server(server::complete("RESET") + server::ready());
+  EXPECT_FALSE(a.holds_link());
+  b.client(client::query("SELECT 1"));
+  EXPECT_THAT(b.to_server(), ElementsAre("Query 'RESET \"jit\";'", "Query 'SELECT 1'")) << "never another's";
+  a.to_server();
+  a.next_link = &other;
+  a.client(client::query("SELECT 1"));
+  EXPECT_THAT(a.to_server(), ElementsAre("Query 'SELECT pg_catalog.set_config(E'jit', E'off', false);'",
+                                         "Query 'SELECT 1'"));
+}
+
+TEST_F(SessionsSettings, AResetWithinATransactionIsNotUndoneByUs) {
+  a.client(client::query("SET work_mem = '64MB'")).server(server::complete("SET") + server::ready());
+  a.client(client::query("BEGIN")).server(server::complete("BEGIN") + server::ready('T'));
+  a.client(client::query("RESET work_mem")).server(server::complete("RESET") + server::ready('T'));
+  EXPECT_EQ(a.session().pin_reasons(), "setting");
+  a.to_server();
+  a.client(client::query("SHOW work_mem"));
+  EXPECT_THAT(a.to_server(), ElementsAre("Query 'SHOW work_mem'"));
+}
+
+TEST_F(SessionsSettings, AResetWithinATransactionGoesBackToTheStartupsValue) {
+  SettingsValues values = plain_settings();
+  values.startup = {{"work_mem", "1MB"}};
+  MemorySession small(worker, &link, values);
+  small.client(client::query("BEGIN; SELECT 1"));
+  small.server(kConfigured + server::ready() + server::complete("BEGIN") + server::selected("1", 'T'));
+  small.client(client::query("RESET work_mem")).server(server::complete("RESET") + server::ready('T'));
+  small.to_server();
+  small.client(client::query("SHOW work_mem"));
+  EXPECT_THAT(small.to_server(),
+              ElementsAre("Query 'SELECT pg_catalog.set_config(E'work_mem', E'1MB', false);'",
+                          "Query 'SHOW work_mem'"));
+}
+
+TEST_F(SessionsSettings, AResetOfAllWithinATransactionPinsWhoHasSetSomething) {
+  a.client(client::query("BEGIN; RESET ALL"));
+  a.server(server::complete("BEGIN") + server::complete("RESET") + server::ready('T'));
+  EXPECT_EQ(a.session().pin_reasons(), "");
+  a.client(client::query("ROLLBACK")).server(server::complete("ROLLBACK") + server::ready());
+  for (const char* text : {"RESET ALL", "ROLLBACK; BEGIN; RESET ALL; COMMIT; BEGIN"}) {
+    LinkState its_link = memory_link();
+    MemorySession c(worker, &its_link);
+    c.client(client::query("SET work_mem = '64MB'")).server(server::complete("SET") + server::ready());
+    c.client(client::query("BEGIN; SELECT 1"));
+    c.server(server::complete("BEGIN") + server::selected("1", 'T'));
+    c.client(client::query(text)).server(server::complete("RESET") + server::ready('T'));
+    EXPECT_EQ(c.session().pin_reasons(), "setting") << text << ": it may be rolled back";
+  }
+}
+
+TEST_F(SessionsSettings, AResetOfAllThatIsRolledBackUnseenIsInDoubt) {
+  a.client(client::query("SET work_mem = '64MB'")).server(server::complete("SET") + server::ready());
+  a.client(client::unnamed("RESET ALL") + client::unnamed("SELECT 1/0") + client::sync());
+  a.server(server::parse_complete() + server::bind_complete() + server::complete("RESET") +
+           server::error("22012") + server::ready());
+  a.to_server();
+  b.client(client::query("SELECT 1"));
+  EXPECT_THAT(b.to_server(), ElementsAre("Query 'RESET \"work_mem\";'", "Query 'SELECT 1'"));
+}
+
+TEST_F(SessionsSettings, TablesInASearchPathOfTemporaryOnesPin) {
+  SettingsValues values = plain_settings();
+  values.startup = {{"search_path", "pg_temp, public"}};
+  MemorySession c(worker, &link, values);
+  c.client(client::query("SELECT 1")).server(kConfigured + server::ready() + server::selected("1"));
+  EXPECT_FALSE(c.holds_link());
+  c.client(client::query("CREATE TABLE t (a int)"))
+      .server(server::complete("CREATE TABLE") + server::ready());
+  EXPECT_EQ(c.session().pin_reasons(), "temporary object");
+}
+
+TEST_F(SessionsSettings, ASetThatItsBatchMayHaveRolledBackPins) {
+  a.client(client::unnamed("SET work_mem = '64MB'") + client::unnamed("ROLLBACK") + client::sync());
+  a.server(server::parse_complete() + server::bind_complete() + server::complete("SET") +
+           server::parse_complete() + server::bind_complete() + server::complete("ROLLBACK") +
+           server::ready());
+  EXPECT_EQ(a.session().pin_reasons(), "setting");
+  EXPECT_TRUE(a.session().settings()->startup.empty());
+}
+
+TEST_F(SessionsSettings, WhatADriversPoolSendsBetweenItsUsersResetsAll) {  // asyncpg's
+  a.client(client::query("SET work_mem = '64MB'")).server(server::complete("SET") + server::ready());
+  a.client(client::query("SELECT pg_advisory_unlock_all();CLOSE ALL;UNLISTEN *;RESET ALL;"));
+  a.server(server::row_description() + server::row("") + server::complete("SELECT 1") +
+           server::complete("CLOSE CURSOR ALL") + server::complete("UNLISTEN") + server::complete("RESET") +
+           server::ready());
+  EXPECT_FALSE(a.holds_link());
+  a.to_server();
+  a.next_link = &other;
+  a.client(client::query("SELECT 1"));
+  EXPECT_THAT(a.to_server(), ElementsAre("Query 'SELECT 1'"));
+}
+
 TEST_F(SessionsSettings, ASetThatFailsIsNotCarried) {
   a.client(client::query("SET work_mem = 'plenty'")).server(server::error("22023") + server::ready());
   EXPECT_FALSE(a.holds_link());

@@ -124,6 +124,7 @@ TEST(SessionSettings, OnlyPlainValuesAreCarriedFromLinkToLink) {
   EXPECT_FALSE(is_portable_setting("search_path", "tenant, public"));
   EXPECT_FALSE(is_portable_setting("search_path", "Tenant"));
   EXPECT_FALSE(is_portable_setting("search_path", ""));
+  EXPECT_FALSE(is_portable_setting("search_path", "pg_temp"));
   EXPECT_FALSE(is_portable_setting("app.x", "it's"));
   EXPECT_FALSE(is_portable_setting("", "x"));
 }
