@@ -3,6 +3,7 @@
 #include <pwd.h>
 
 #include <algorithm>
+#include <iterator>
 
 #include "protocol/backend_messages.h"
 #include "protocol/error_response.h"
@@ -457,13 +458,15 @@ void ClientStartup::append_replication_welcome(
 }
 
 bool ClientStartup::take_startup_parameters() {
+  // Those in `options` first, so that a parameter of its own wins, as in PostgreSQL.
   StartupSettings asked;
+  StartupSettings own;
   for (auto& [name, value] : message_.parameters) {
     if (name == "user" || name == "database" || name == "replication" || is_ignored(name)) {
       continue;
     }
     if (name != "options") {
-      asked.emplace_back(name, value);
+      own.emplace_back(name, value);
       continue;
     }
     auto options = parse_startup_options(value);
@@ -478,6 +481,7 @@ bool ClientStartup::take_startup_parameters() {
       }
     }
   }
+  std::move(own.begin(), own.end(), std::back_inserter(asked));
   for (auto& [name, value] : asked) {
     if (const auto tracked = find_tracked(name)) {
       wanted_.tracked[static_cast<size_t>(*tracked)] =

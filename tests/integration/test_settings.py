@@ -63,6 +63,13 @@ def test_options_are_settings_of_the_session(service):  # S12
             assert rows(other.query("SELECT current_setting('work_mem'), current_setting('app.note', true)"))[0] in ("4MB NULL", "4MB ")
 
 
+def test_a_parameter_of_its_own_wins_over_options(service):
+    client = service.wire(options="-c work_mem=11MB -c TimeZone=Europe/Rome", work_mem="12MB", TimeZone="Asia/Tokyo")
+    assert rows(client.query("SELECT current_setting('work_mem'), current_setting('TimeZone')")) == ["12MB Asia/Tokyo"]
+    client = service.wire(TimeZone="Asia/Tokyo", work_mem="12MB", options="-c work_mem=11MB -c TimeZone=Europe/Rome")
+    assert rows(client.query("SELECT current_setting('work_mem'), current_setting('TimeZone')")) == ["12MB Asia/Tokyo"]
+
+
 @pytest.mark.parametrize("parameters,sqlstate", [
     ({"work_mem": "lots"}, "22023"), ({"TimeZone": "Nowhere/City"}, "22023"), ({"no_such_setting": "1"}, "42704"),
     ({"options": "-c work_mem=lots"}, "22023"), ({"options": "-c no_such=1"}, "42704"), ({"session_preload_libraries": "x"}, "42501"),
