@@ -18,20 +18,23 @@
 
 namespace sportello::cache {
 
+class CachedResult;
+using CachedResultRef = std::shared_ptr<const CachedResult>;
+
 class CachedResult {
  public:
   // `messages`: a RowDescription of `description_bytes` (zero: none was sent), DataRows, CommandComplete.
-  CachedResult(std::string_view messages, size_t description_bytes, std::string_view parameter_description,
-               uint64_t rows);
+  static CachedResultRef make(std::string_view messages, size_t description_bytes,
+                              std::string_view parameter_description, uint64_t rows);
+  CachedResult(const CachedResult&) = delete;
+  CachedResult& operator=(const CachedResult&) = delete;
 
   std::string_view description() const { return messages().substr(0, description_bytes_); }
   std::string_view rows_and_end() const { return messages().substr(description_bytes_); }
   // All of the above, as Query wants it.
-  std::string_view messages() const { return std::string_view(bytes_).substr(parameter_bytes_); }
+  std::string_view messages() const { return bytes().substr(parameter_bytes_); }
   // The ParameterDescription message; empty: none was sent.
-  std::string_view parameter_description() const {
-    return std::string_view(bytes_).substr(0, parameter_bytes_);
-  }
+  std::string_view parameter_description() const { return bytes().substr(0, parameter_bytes_); }
   // The RowDescription that Describe of a statement gives, where formats are not known yet and so zero.
   void append_statement_description(std::string& out) const;
 
@@ -41,12 +44,14 @@ class CachedResult {
   size_t memory_bytes() const;
 
  private:
-  std::string bytes_;  // parameter_description(), then messages()
-  size_t parameter_bytes_;
-  size_t description_bytes_;
-  uint64_t rows_;
-};
+  CachedResult() = default;
+  // parameter_description(), then messages(): they lie right behind it, in the same allocation.
+  std::string_view bytes() const { return {reinterpret_cast<const char*>(this + 1), size_}; }
 
-using CachedResultRef = std::shared_ptr<const CachedResult>;
+  size_t size_ = 0;
+  size_t parameter_bytes_ = 0;
+  size_t description_bytes_ = 0;
+  uint64_t rows_ = 0;
+};
 
 }  // namespace sportello::cache

@@ -3,33 +3,61 @@
 #include <utility>
 
 namespace sportello::cache {
+namespace {
 
-Flights::Joined Flights::join(const KeyView& key, Filling filling, const SessionFloor& floor,
-                              const AnswerForm& form, Waiter waiter) {
+constexpr size_t kKeptFlights = 64;
+
+}  // namespace
+
+Flights::Joined Flights::join_or_lead(const KeyView& key, Filling filling, const SessionFloor& floor,
+                                      const AnswerForm& form, const std::function<Waiter()>& make_waiter) {
   Joined joined;
   const std::scoped_lock lock(mutex_);
-  std::shared_ptr<Flight>& flight = flights_[std::string(key.bytes)];
+  auto found = flights_.find(key.hash);
+  const bool is_other = found != flights_.end() && found->second->key != key.bytes;
   // The floor first, the epochs last, as in a look-up.
-  if (flight != nullptr && flight->form.covers(form) && floor.is_in(flight->filling.as_of) &&
-      flight->filling.snapshot.is_valid()) {
+  if (found != flights_.end() && !is_other && found->second->form.covers(form) &&
+      floor.is_in(found->second->filling.as_of) && found->second->filling.snapshot.is_valid()) {
+    Flight& flight = *found->second;
     joined.ticket.flights_ = this;
-    joined.ticket.flight_ = flight;
+    joined.ticket.flight_ = found->second;
     joined.ticket.number_ = ++next_number_;
-    flight->waiters.emplace_back(joined.ticket.number_, std::move(waiter));
+    flight.waiters.emplace_back(joined.ticket.number_, make_waiter());
     joined_.fetch_add(1, std::memory_order_relaxed);
     return joined;
   }
-  flight = std::make_shared<Flight>(Flight{std::string(key.bytes), key.hash, std::move(filling), form, {}});
+  std::shared_ptr<Flight> flight;
+  if (found == flights_.end() && !landed_.empty()) {
+    InTheAir::node_type node = std::move(landed_.back());
+    landed_.pop_back();
+    node.key() = key.hash;
+    // Nobody but a Ticket that was left behind may still know it, and that finds its number no more.
+    if (node.mapped().use_count() == 1) flight = node.mapped();
+    found = flights_.insert(std::move(node)).position;
+  }
+  if (flight == nullptr) flight = std::make_shared<Flight>();
+  flight->key.assign(key.bytes);
+  flight->hash = key.hash;
+  flight->filling = std::move(filling);
+  flight->form = form;
+  if (!is_other) flights_[key.hash] = flight;
   flown_.fetch_add(1, std::memory_order_relaxed);
-  joined.lead = Lead(*this, flight);
+  joined.lead = Lead(*this, std::move(flight));
   return joined;
 }
 
-std::vector<std::pair<uint64_t, Flights::Waiter>> Flights::take_down(const std::shared_ptr<Flight>& flight) {
+Flights::Landed Flights::take_down(Flight& flight) {
   const std::scoped_lock lock(mutex_);
-  const auto found = flights_.find(flight->key);
-  if (found != flights_.end() && found->second == flight) flights_.erase(found);
-  return std::exchange(flight->waiters, {});
+  Landed landed{{}, std::exchange(flight.waiters, {})};
+  const auto found = flights_.find(flight.hash);
+  if (found != flights_.end() && found->second.get() == &flight) landed.place = flights_.extract(found);
+  return landed;
+}
+
+void Flights::keep(InTheAir::node_type place) {
+  place.mapped()->filling = {};  // which may be the last to hold its database
+  const std::scoped_lock lock(mutex_);
+  if (landed_.size() < kKeptFlights) landed_.push_back(std::move(place));
 }
 
 size_t Flights::in_the_air() const {
@@ -52,8 +80,10 @@ const Filling& Flights::Lead::filling() const { return flight_->filling; }
 
 void Flights::Lead::end(Landing how, const CachedResultRef& result) {
   if (flight_ == nullptr) return;
-  const std::shared_ptr<Flight> flight = std::exchange(flight_, nullptr);
-  for (const auto& [number, waiter] : flights_->take_down(flight)) waiter(how, result);
+  Landed landed = flights_->take_down(*flight_);
+  for (const auto& [number, waiter] : landed.waiters) waiter(how, result);
+  flight_.reset();
+  if (!landed.place.empty()) flights_->keep(std::move(landed.place));
 }
 
 bool Flights::Ticket::leave() {

@@ -80,9 +80,13 @@ class Flights {
     Ticket ticket;
   };
 
-  // `filling` was noted just now; `waiter` is kept only if there is a flight to wait for.
+  // `filling` was noted just now; a Waiter is made of `waiter` only if there is a flight to wait for.
+  template <typename Callable>
   Joined join(const KeyView& key, Filling filling, const SessionFloor& floor, const AnswerForm& form,
-              Waiter waiter);
+              Callable&& waiter) {
+    return join_or_lead(key, std::move(filling), floor, form,
+                        [&waiter] { return Waiter(std::forward<Callable>(waiter)); });
+  }
 
   // For SHOW CACHE.
   uint64_t flown() const { return flown_.load(std::memory_order_relaxed); }
@@ -98,11 +102,23 @@ class Flights {
     std::vector<std::pair<uint64_t, Waiter>> waiters;  // guarded by Flights' mutex
   };
 
-  std::vector<std::pair<uint64_t, Waiter>> take_down(const std::shared_ptr<Flight>& flight);
+  // By the key's hash. Of two keys with the same hash the later one flies without a place in it: nobody can
+  // wait for it.
+  using InTheAir = std::unordered_map<uint64_t, std::shared_ptr<Flight>>;
+
+  Joined join_or_lead(const KeyView& key, Filling filling, const SessionFloor& floor, const AnswerForm& form,
+                      const std::function<Waiter()>& make_waiter);
+  struct Landed {
+    InTheAir::node_type place;  // empty: it had none, or another had taken it
+    std::vector<std::pair<uint64_t, Waiter>> waiters;
+  };
+  Landed take_down(Flight& flight);
+  void keep(InTheAir::node_type place);
 
   mutable std::mutex mutex_;
-  std::unordered_map<std::string, std::shared_ptr<Flight>> flights_;  // guarded by mutex_
-  uint64_t next_number_ = 0;                                          // guarded by mutex_
+  InTheAir flights_;                         // guarded by mutex_
+  std::vector<InTheAir::node_type> landed_;  // guarded by mutex_; to be used again, with their flights
+  uint64_t next_number_ = 0;                 // guarded by mutex_
   std::atomic<uint64_t> flown_{0};
   std::atomic<uint64_t> joined_{0};
 };

@@ -12,6 +12,7 @@ namespace {
 
 // What is not kept is small, or is refused by its type.
 constexpr uint32_t kMaxSmallLength = 64 * 1024;
+constexpr size_t kMaxKeptBytes = 64 * 1024;  // a larger buffer is given back after use
 
 // "SELECT 5"; false: another command.
 bool rows_of_select(std::string_view tag, uint64_t& rows) {
@@ -89,8 +90,23 @@ std::string_view to_string(Refusal refusal) {
   return "";
 }
 
-ResultRecorder::ResultRecorder(uint64_t limit_bytes, std::vector<int16_t> result_formats)
-    : limit_bytes_(limit_bytes), result_formats_(std::move(result_formats)) {}
+ResultRecorder::ResultRecorder(uint64_t limit_bytes, std::span<const int16_t> result_formats) {
+  begin(limit_bytes, result_formats);
+}
+
+void ResultRecorder::begin(uint64_t limit_bytes, std::span<const int16_t> result_formats) {
+  limit_bytes_ = limit_bytes;
+  result_formats_.assign(result_formats.begin(), result_formats.end());
+  if (messages_.capacity() > kMaxKeptBytes) std::string().swap(messages_);
+  messages_.clear();
+  header_.clear();
+  parameters_.clear();
+  missing_ = begun_at_ = description_bytes_ = rows_ = 0;
+  type_ = 0;
+  commands_ = 0;
+  allows_block_ = ready_ = false;
+  refusal_ = Refusal::None;
+}
 
 void ResultRecorder::feed(std::string_view bytes) {
   // Most answers come in one piece.
@@ -201,14 +217,14 @@ void ResultRecorder::end_answer(std::string_view body) {
 
 void ResultRecorder::refuse(Refusal why) {
   refusal_ = why;
-  messages_ = {};
-  header_ = {};
-  parameters_ = {};
+  std::string().swap(messages_);
+  std::string().swap(header_);
+  std::string().swap(parameters_);
 }
 
 CachedResultRef ResultRecorder::result() const {
   if (refusal() != Refusal::None) return nullptr;
-  return std::make_shared<const CachedResult>(messages_, description_bytes_, parameters_, rows_);
+  return CachedResult::make(messages_, description_bytes_, parameters_, rows_);
 }
 
 }  // namespace sportello::cache

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -38,7 +39,9 @@ std::string_view to_string(Refusal refusal);
 class ResultRecorder {
  public:
   // `result_formats`: of the Bind; none for Query.
-  ResultRecorder(uint64_t limit_bytes, std::vector<int16_t> result_formats);
+  ResultRecorder(uint64_t limit_bytes, std::span<const int16_t> result_formats);
+  // For another answer; its buffers, unless they have grown large, are used again.
+  void begin(uint64_t limit_bytes, std::span<const int16_t> result_formats);
 
   // The read may stand in a transaction block: one that sees what is committed, and has only read (C10).
   void allow_block() { allows_block_ = true; }
@@ -59,8 +62,8 @@ class ResultRecorder {
   void end_answer(std::string_view body);
   void refuse(Refusal why);
 
-  const uint64_t limit_bytes_;
-  const std::vector<int16_t> result_formats_;
+  uint64_t limit_bytes_ = 0;
+  std::vector<int16_t> result_formats_;
   std::string header_;    // of a message that is not whole yet; then, of small messages, the body too
   uint64_t missing_ = 0;  // of the message at hand
   char type_ = 0;         // 0: between messages

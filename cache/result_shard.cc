@@ -26,7 +26,7 @@ ResultShard::~ResultShard() {
 
 StoredResult* ResultShard::find_in_bucket(const KeyView& key) const {
   StoredResult* found = buckets_[key.hash & (buckets_.size() - 1)];
-  while (found != nullptr && (found->hash != key.hash || found->key_bytes != key.bytes)) {
+  while (found != nullptr && (found->hash != key.hash || found->key() != key.bytes)) {
     found = found->next_in_bucket;
   }
   return found;
@@ -36,7 +36,7 @@ bool ResultShard::put(std::unique_ptr<StoredResult> result, size_t& evicted) {
   std::unique_ptr<StoredResult> before;
   Dropped dropped;
   const std::unique_lock lock(mutex_);
-  before.reset(find_in_bucket({result->key_bytes, result->hash}));
+  before.reset(find_in_bucket({result->key(), result->hash}));
   if (before != nullptr && before->filling.as_of > result->filling.as_of &&
       before->filling.snapshot.is_valid()) {
     static_cast<void>(before.release());  // it stays

@@ -50,7 +50,7 @@ Found ResultStore::look_up(const Wanted& wanted) const {
 
 bool ResultStore::put(const KeyView& key, Filling filling, CachedResultRef result) {
   if (!filling.snapshot.is_valid()) return false;
-  auto stored = std::make_unique<StoredResult>(key, std::move(filling), std::move(result));
+  auto stored = StoredResult::make(key, std::move(filling), std::move(result));
   const uint64_t bytes = stored->memory_bytes();
   if (bytes > max_bytes()) return false;
   const size_t shard = shard_of(key.hash);

@@ -20,20 +20,26 @@ Snapshot Snapshot::take(std::shared_ptr<const TableStates> states,
                         std::span<const TableState* const> tables) {
   Snapshot snapshot;
   snapshot.all_epoch_ = states->all().epoch.load(std::memory_order_seq_cst);
-  snapshot.tags_.reserve(tables.size());
+  if (tables.size() > kInPlace) snapshot.rest_.reserve(tables.size() - kInPlace);
   for (const TableState* const table : tables) {
-    snapshot.tags_.push_back({table, table->epoch.load(std::memory_order_seq_cst)});
+    const Tag tag{table, table->epoch.load(std::memory_order_seq_cst)};
+    if (snapshot.count_ < kInPlace) {
+      snapshot.first_[snapshot.count_++] = tag;
+    } else {
+      snapshot.rest_.push_back(tag);
+    }
   }
   snapshot.states_ = std::move(states);
   return snapshot;
 }
 
 bool Snapshot::is_valid() const {
+  const auto is_good = [](const Tag& tag) { return is_as_it_was(*tag.table, tag.epoch); };
   return states_ != nullptr && is_as_it_was(states_->all(), all_epoch_) &&
-         std::all_of(tags_.begin(), tags_.end(),
-                     [](const Tag& tag) { return is_as_it_was(*tag.table, tag.epoch); });
+         std::all_of(first_.begin(), first_.begin() + count_, is_good) &&
+         std::all_of(rest_.begin(), rest_.end(), is_good);
 }
 
-size_t Snapshot::heap_bytes() const { return cache::heap_bytes(tags_.capacity() * sizeof(Tag)); }
+size_t Snapshot::heap_bytes() const { return cache::heap_bytes(rest_.capacity() * sizeof(Tag)); }
 
 }  // namespace sportello::cache

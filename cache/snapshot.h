@@ -4,6 +4,7 @@
 // A plain value; any thread may ask is_valid(), which takes no lock. It keeps the tables' states alive.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -24,13 +25,18 @@ class Snapshot {
 
  private:
   struct Tag {
-    const TableState* table;
-    uint64_t epoch;
+    const TableState* table = nullptr;
+    uint64_t epoch = 0;
   };
+
+  // Most results depend on few tables: those take no allocation.
+  static constexpr size_t kInPlace = 3;
 
   std::shared_ptr<const TableStates> states_;
   uint64_t all_epoch_ = 0;
-  std::vector<Tag> tags_;
+  std::array<Tag, kInPlace> first_{};
+  size_t count_ = 0;
+  std::vector<Tag> rest_;  // those beyond kInPlace
 };
 
 }  // namespace sportello::cache

@@ -5,7 +5,8 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
-#include <string>
+#include <memory>
+#include <string_view>
 
 #include "cache/cache_key.h"
 #include "cache/cached_result.h"
@@ -27,20 +28,29 @@ struct Filling {
 };
 
 struct StoredResult {
-  StoredResult(KeyView key, Filling what, CachedResultRef of)
-      : key_bytes(key.bytes), hash(key.hash), filling(std::move(what)), result(std::move(of)) {}
+  // With its key, in one allocation.
+  static std::unique_ptr<StoredResult> make(const KeyView& key, Filling filling, CachedResultRef result);
+  StoredResult(const StoredResult&) = delete;
+  StoredResult& operator=(const StoredResult&) = delete;
+  static void operator delete(void* memory) { ::operator delete(memory); }
 
+  std::string_view key() const { return {reinterpret_cast<const char*>(this + 1), key_size}; }
   // All that it makes the process hold, its place in the table apart.
   uint64_t memory_bytes() const;
 
-  const std::string key_bytes;
   const uint64_t hash;
+  const size_t key_size;
   const Filling filling;
   const CachedResultRef result;
   std::atomic<bool> is_visited{false};  // found since the hand came by
   StoredResult* next_in_bucket = nullptr;
   StoredResult* newer = nullptr;
   StoredResult* older = nullptr;
+
+ private:
+  StoredResult(const KeyView& key, Filling what, CachedResultRef of);
+  static void* operator new(size_t size, size_t key_size) { return ::operator new(size + key_size); }
+  static void operator delete(void* memory, size_t /*key_size*/) { ::operator delete(memory); }
 };
 
 }  // namespace sportello::cache

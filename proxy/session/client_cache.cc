@@ -146,8 +146,9 @@ ClientConnection::CacheAnswer ClientConnection::ask_cache(std::string_view in) {
       .sent_at = worker_->now(),
       .database = session_->scope().id,
       .rule = verdict.rule->id};
-  auto fill = std::make_unique<CacheFill>(*verdict.counts, verdict.rule->settings.max_result_size,
-                                          read.bind.result_formats);
+  std::unique_ptr<CacheFill> fill = cache.get_fill();
+  fill->counts = verdict.counts;
+  fill->recorder.begin(verdict.rule->settings.max_result_size, read.bind.result_formats);
   if (holds_link || session_->has_deferred_block()) {
     fill->recorder.allow_block();
   }
@@ -177,6 +178,7 @@ ClientConnection::CacheAnswer ClientConnection::ask_cache(std::string_view in) {
     return answer;
   }
   leave_route();
+  cache.give_back(std::move(fill));
   ticket_ = std::move(joined.ticket);
   awaited_ = wait;
   wait_since_ = worker_->now();
@@ -216,20 +218,21 @@ void ClientConnection::begin_fill(std::unique_ptr<CacheFill> fill) {
 void ClientConnection::end_fill() {
   if (fill_ != nullptr) {
     session_->record_answer(nullptr);
-    fill_.reset();
+    worker_->cache().give_back(std::move(fill_));
   }
 }
 
 void ClientConnection::finish_fill() {
   session_->record_answer(nullptr);
-  const std::unique_ptr<CacheFill> fill = std::move(fill_);
-  RuleCounts& counts = fill->counts;
+  std::unique_ptr<CacheFill> fill = std::move(fill_);
+  RuleCounts& counts = *fill->counts;
   const cache::CachedResultRef result = fill->recorder.result();
   if (result == nullptr) {
     RuleCounts::add(counts.refused, fill->recorder.refusal());
     if (fill->lead) {
       fill->lead->land_unkept();
     }
+    worker_->cache().give_back(std::move(fill));
     return;
   }
   const cache::Filling& filling = fill->lead ? fill->lead->filling() : fill->filling;
@@ -246,6 +249,7 @@ void ClientConnection::finish_fill() {
   if (fill->lead) {
     fill->lead->land(result);
   }
+  worker_->cache().give_back(std::move(fill));
 }
 
 void ClientConnection::flight_landed(uint64_t wait, cache::Landing how,

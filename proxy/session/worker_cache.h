@@ -2,6 +2,8 @@
 // are used again from read to read. One thread, except counts.
 #pragma once
 
+#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,8 +14,23 @@
 
 namespace sportello::proxy {
 
+// What a session asks a server for, to keep the answer. Others may wait for it. Used again from read to read.
+struct CacheFill {
+  cache::RuleCounts* counts = nullptr;
+  cache::ResultRecorder recorder{0, {}};
+  std::optional<cache::Flights::Lead> lead;  // none with mode = "shadow", which makes nobody wait
+  // Without a lead:
+  std::string key;
+  uint64_t hash = 0;
+  cache::Filling filling;
+  cache::CachedResultRef shadowed;  // what would have been the answer
+};
+
 struct WorkerCache {
   explicit WorkerCache(cache::ResultCache& of_all) : shared(of_all) {}
+
+  std::unique_ptr<CacheFill> get_fill();
+  void give_back(std::unique_ptr<CacheFill> fill);
 
   cache::ResultCache& shared;
   cache::WorkerRuleCounts counts;
@@ -22,21 +39,29 @@ struct WorkerCache {
   std::string settings;
   std::vector<cache::Oid> types;
   uint64_t last_wait = 0;  // a number for each time that a session waits for another's answer
+
+ private:
+  static constexpr size_t kKeptFills = 64;
+  std::vector<std::unique_ptr<CacheFill>> spare_;
 };
 
-// What a session asks a server for, to keep the answer. Others may wait for it.
-struct CacheFill {
-  CacheFill(cache::RuleCounts& of_rule, uint64_t limit_bytes, std::vector<int16_t> result_formats)
-      : counts(of_rule), recorder(limit_bytes, std::move(result_formats)) {}
+inline std::unique_ptr<CacheFill> WorkerCache::get_fill() {
+  if (spare_.empty()) {
+    return std::make_unique<CacheFill>();
+  }
+  std::unique_ptr<CacheFill> fill = std::move(spare_.back());
+  spare_.pop_back();
+  return fill;
+}
 
-  cache::RuleCounts& counts;
-  cache::ResultRecorder recorder;
-  std::optional<cache::Flights::Lead> lead;  // none with mode = "shadow", which makes nobody wait
-  // Without a lead:
-  std::string key;
-  uint64_t hash = 0;
-  cache::Filling filling;
-  cache::CachedResultRef shadowed;  // what would have been the answer
-};
+// Whoever waits for it has to look again.
+inline void WorkerCache::give_back(std::unique_ptr<CacheFill> fill) {
+  fill->lead.reset();
+  fill->filling = {};
+  fill->shadowed.reset();
+  if (spare_.size() < kKeptFills) {
+    spare_.push_back(std::move(fill));
+  }
+}
 
 }  // namespace sportello::proxy

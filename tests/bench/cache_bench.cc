@@ -25,7 +25,7 @@ struct World {
     std::string messages;
     for (int i = 0; i < 20; ++i) append_text_data_row(messages, {std::string(row_bytes, 'x')});
     append_command_complete(messages, "SELECT 20");
-    result = std::make_shared<const CachedResult>(messages, 0, "", 20);
+    result = CachedResult::make(messages, 0, "", 20);
   }
 
   static KeyView key(KeyBuilder& keys, size_t number) {
@@ -121,7 +121,7 @@ void Overhead(benchmark::State& state) {
     auto world = std::make_unique<World>(1ULL << 30);
     KeyBuilder keys;
     for (size_t i = 0; i < 100'000; ++i) {
-      world->result = std::make_shared<const CachedResult>(world->result->messages(), 0, "", 20);
+      world->result = CachedResult::make(world->result->messages(), 0, "", 20);
       world->put(World::key(keys, i));
     }
     const auto payload = static_cast<double>(world->result->messages().size() * world->store.size());

@@ -273,7 +273,7 @@ TEST_F(ResultStoreTest, NoThreadIsServedWhatIsOlderThanAnAcknowledgedWrite) {
           continue;
         }
         Filling noted{Snapshot::take(tables, {&table, 1}), board.sequence(), now, 1, 1};
-        store.put(k, std::move(noted), std::make_shared<const CachedResult>("", 0, "", stored.load()));
+        store.put(k, std::move(noted), CachedResult::make("", 0, "", stored.load()));
       }
     });
   }

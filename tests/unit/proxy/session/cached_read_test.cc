@@ -39,9 +39,9 @@ struct CachedReads : ::testing::Test {
 const std::string kRows = server::row({"1"}) + server::complete("SELECT 1");
 const std::string kParameters("t\0\0\0\6\0\0", 7);
 
-cache::CachedResult described() {
+cache::CachedResultRef described() {
   const std::string description = server::row_description();
-  return {description + kRows, description.size(), kParameters, 1};
+  return cache::CachedResult::make(description + kRows, description.size(), kParameters, 1);
 }
 
 TEST_F(CachedReads, AQueryIsOneWithoutWhatFollows) {
@@ -50,7 +50,7 @@ TEST_F(CachedReads, AQueryIsOneWithoutWhatFollows) {
   EXPECT_EQ(length(query), query.size());
   EXPECT_TRUE(read.form.description);
   EXPECT_EQ(read.text, "SELECT 1");
-  EXPECT_EQ(answered(described()), server::row_description() + kRows + server::ready());
+  EXPECT_EQ(answered(*described()), server::row_description() + kRows + server::ready());
 }
 
 TEST_F(CachedReads, ABatchIsOneOnlyWhenAllOfItIsThere) {
@@ -69,13 +69,13 @@ TEST_F(CachedReads, EachMessageHasItsAnswer) {
                             client::bind("", "s") + client::describe('P', "") + client::execute() +
                             client::close('P', "") + client::sync();
   ASSERT_EQ(length(batch), batch.size());
-  EXPECT_EQ(answered(described()), server::parse_complete() + kParameters + server::row_description() +
+  EXPECT_EQ(answered(*described()), server::parse_complete() + kParameters + server::row_description() +
                                        server::bind_complete() + server::row_description() + kRows +
                                        server::close_complete() + server::ready());
   // The statement is the client's now, though no server was told.
   const std::string again = client::bind("", "s") + client::execute() + client::sync();
   EXPECT_EQ(length(again), again.size());
-  EXPECT_EQ(answered(described()), server::bind_complete() + kRows + server::ready());
+  EXPECT_EQ(answered(*described()), server::bind_complete() + kRows + server::ready());
   EXPECT_EQ(session.prepared_statements(), 1U);
 }
 
@@ -104,7 +104,7 @@ TEST_F(CachedReads, ANameThatIsTakenIsTheServersToRefuse) {
   const std::string batch =
       client::parse("s", "SELECT 1") + client::bind("", "s") + client::execute() + client::sync();
   ASSERT_EQ(length(batch), batch.size());
-  answered(described());
+  answered(*described());
   EXPECT_EQ(length(batch), 0U);
 }
 
