@@ -9,6 +9,7 @@
 namespace sportello::sql {
 namespace {
 
+constexpr size_t kMaxRemembered = 1024;           // to copy a longer one costs more than to find it again
 constexpr size_t kKeptScratchBytes = 256 * 1024;  // a larger one is given back after use
 
 }  // namespace
@@ -48,29 +49,37 @@ FactsCache::FactsCache(ShapeCache& shapes, uint64_t seed, size_t limit_bytes)
       patterns_(seed),
       seen_once_(kSeenOnce) {}
 
-bool FactsCache::is_last(std::string_view text, uint64_t hash, bool standard_conforming_strings) const {
-  return hash == last_hash_ && last_ != nullptr && standard_conforming_strings == last_conforming_ &&
-         text == last_text_;
+bool FactsCache::is_last(std::string_view text, bool standard_conforming_strings) const {
+  return last_ != nullptr && standard_conforming_strings == last_conforming_ && text == last_text_;
 }
 
 const FactsPtr& FactsCache::look_up(std::string_view text, bool standard_conforming_strings) {
-  if (standard_conforming_strings) {
-    if (const FactsPtr* found = patterns_.find(text)) {
-      ++counters_.pattern_hits;
-      return *found;
-    }
-  }
-  const uint64_t hash = XXH3_64bits_withSeed(text.data(), text.size(), seed_);
-  if (is_last(text, hash, standard_conforming_strings)) {
+  // Who looks ahead asks twice.
+  if (is_last(text, standard_conforming_strings)) {
     ++counters_.text_hits;
     return last_;
   }
+  if (standard_conforming_strings) {
+    if (const FactsPtr* found = patterns_.find(text)) {
+      ++counters_.pattern_hits;
+      if (text.size() > kMaxRemembered) return *found;
+      remember(text, *found, true);
+      return last_;
+    }
+  }
+  const uint64_t hash = XXH3_64bits_withSeed(text.data(), text.size(), seed_);
   FactsTable& texts = standard_conforming_strings ? texts_ : nonconforming_texts_;
   if (const FactsPtr* found = texts.find(text, hash)) {
     ++counters_.text_hits;
     return *found;
   }
   return learn(texts, text, hash, standard_conforming_strings);
+}
+
+void FactsCache::remember(std::string_view text, const FactsPtr& facts, bool standard_conforming_strings) {
+  if (last_ != facts) last_ = facts;
+  last_text_.assign(text);
+  last_conforming_ = standard_conforming_strings;
 }
 
 const FactsPtr& FactsCache::learn(FactsTable& texts, std::string_view text, uint64_t hash,
@@ -87,9 +96,7 @@ const FactsPtr& FactsCache::learn(FactsTable& texts, std::string_view text, uint
     if (!last_->literal_dependent) shapes_.insert(shape.canonical, shape.fingerprint, last_);
   }
   if (scratch_.size() > kKeptScratchBytes) std::string().swap(scratch_);
-  last_text_.assign(text);
-  last_hash_ = hash;
-  last_conforming_ = standard_conforming_strings;
+  remember(text, last_, standard_conforming_strings);
   uint64_t& seen = seen_once_[hash % kSeenOnce];
   if (seen == hash || last_->literal_dependent) {
     texts.insert(text, hash, last_);

@@ -86,7 +86,8 @@ class FactsCache {
   ShapeCache& shapes_;
   static constexpr size_t kSeenOnce = 4096;
 
-  bool is_last(std::string_view text, uint64_t hash, bool standard_conforming_strings) const;
+  bool is_last(std::string_view text, bool standard_conforming_strings) const;
+  void remember(std::string_view text, const FactsPtr& facts, bool standard_conforming_strings);
 
   uint64_t seed_;
   // By standard_conforming_strings: under off, the few texts of old applications, with a smaller limit.
@@ -97,7 +98,6 @@ class FactsCache {
   // What was learnt last, as a text is often asked for twice in a row: before and after it has a link.
   FactsPtr last_;
   std::string last_text_;
-  uint64_t last_hash_ = 0;
   bool last_conforming_ = true;
   std::vector<uint64_t> seen_once_;  // hashes of texts met once, by their low bits
   Counters counters_;

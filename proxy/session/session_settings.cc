@@ -97,6 +97,25 @@ uint64_t reading_identity(const SettingsValues& values) {
   return hash_bytes(id);
 }
 
+void append_text(std::string& out, std::string_view text) {
+  const auto size = static_cast<uint32_t>(text.size());
+  out.append(reinterpret_cast<const char*>(&size), sizeof size).append(text);
+}
+
+// All but application_name.
+std::string settings_of_results(const SettingsValues& values) {
+  std::string out;
+  for (size_t i = 0; i < tracked_count(); i++) {
+    append_text(out,
+                i == static_cast<size_t>(Tracked::ApplicationName) ? std::string_view() : values.tracked[i]);
+  }
+  for (const auto& [name, value] : values.startup) {
+    append_text(out, name);
+    append_text(out, value);
+  }
+  return out;
+}
+
 struct ExtraTracked {
   std::array<std::string, kMostExtraTracked> names;
   size_t count = 0;
@@ -173,6 +192,7 @@ Settings intern_settings(SettingsValues values) {
   values.startup_id = startup_identity(values.startup);
   values.reading_id = reading_identity(values);
   values.encoding_is_ascii_safe = sql::encoding_is_ascii_safe(values[Tracked::ClientEncoding]);
+  values.of_results = settings_of_results(values);
   std::string id = identity(values);
   InternTable& table = intern_table();
   const std::lock_guard lock(table.mutex);
@@ -293,18 +313,8 @@ std::string settings_switch(const SettingsValues& from, const SettingsValues& to
 }
 
 void append_result_settings(std::string& out, const SettingsValues& settings, bool with_application_name) {
-  const auto append = [&out](std::string_view text) {
-    const auto size = static_cast<uint32_t>(text.size());
-    out.append(reinterpret_cast<const char*>(&size), sizeof size).append(text);
-  };
-  for (size_t i = 0; i < tracked_count(); i++) {
-    const bool is_name = i == static_cast<size_t>(Tracked::ApplicationName);
-    append(is_name && !with_application_name ? std::string_view() : settings.tracked[i]);
-  }
-  for (const auto& [name, value] : settings.startup) {
-    append(name);
-    append(value);
-  }
+  out.append(settings.of_results);
+  append_text(out, with_application_name ? settings[Tracked::ApplicationName] : std::string_view());
 }
 
 std::optional<StartupSettings> parse_startup_options(std::string_view options) {

@@ -65,6 +65,7 @@ struct SettingsValues {
   // Equal for equal values of all that a text means something else under: encoding, dates, quoting.
   uint64_t reading_id = 0;
   bool encoding_is_ascii_safe = true;  // client_encoding is (lexer.h)
+  std::string of_results;              // see append_result_settings(); made by intern_settings(), too
 
   const std::string& operator[](Tracked parameter) const { return tracked[static_cast<size_t>(parameter)]; }
 };
