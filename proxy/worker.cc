@@ -61,6 +61,9 @@ Worker::Worker(WorkerGroup& group, size_t index, RuntimeConfigRef config)
       group_->write_settled();
     }
   };
+  context_.empty_database = [this](std::string_view dbname) {
+    group_->post_all([name = std::string(dbname)](Worker& worker) { worker.leave_database(name); });
+  };
   note_limits();
   on_tick_ = [this] { tick(); };
   tick_timer_ = loop_->every(kTick, &on_tick_);

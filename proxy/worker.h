@@ -135,6 +135,8 @@ class Worker {
 
   // Nothing of the database runs or waits here any more (PAUSE).
   bool is_quiet(const DatabaseRuntime* database) const;
+  // Links to this database of a server, whatever it is called here: the others when they come free.
+  void leave_database(const std::string& dbname);
   void close_idle_links(const std::function<bool(ServerLink&)>& which);
 
   // The name of a server has other addresses: links to those that it lost are closed as they come free.

@@ -188,6 +188,15 @@ bool Worker::is_quiet(const DatabaseRuntime* database) const {
   });
 }
 
+void Worker::leave_database(const std::string& dbname) {
+  close_idle_links([&](ServerLink& link) {
+    const PoolRuntime& pool = link.pool().shared();
+    const std::string& its_own = link.pool().settings().address.dbname;
+    return link.phase() != LinkPhase::Connecting &&
+           (its_own.empty() ? pool.database->name : its_own) == dbname;
+  });
+}
+
 void Worker::close_idle_links(const std::function<bool(ServerLink&)>& which) {
   for (size_t i = links_.size(); i-- > 0;) {
     if (i >= links_.size() || !which(*links_[i])) {

@@ -283,7 +283,27 @@ class StatementWalk {
     if (node == "DiscardStmt") return discard(body);
     // The grammar has no other statements but those that define, change and drop things.
     facts_.effects |= IsDdl;
+    facts_.name = emptied_database(node, body);
+    if (!facts_.name.empty()) facts_.effects |= EmptiesDatabase;
     return StatementKind::Ddl;
+  }
+
+  // The one that a statement wants for itself; empty: none.
+  static std::string_view emptied_database(std::string_view node, const Value& body) {
+    if (node == "DropdbStmt" || node == "AlterDatabaseStmt") return text_member(body, "dbname");
+    if (node == "RenameStmt" && text_member(body, "renameType") == "OBJECT_DATABASE") {
+      return text_member(body, "subname");
+    }
+    std::string_view as_template;
+    if (node == "CreatedbStmt") {
+      for_each_item(member(body, "options"), [&](const Value& option) {
+        const Value& element = member(option, "DefElem");
+        if (text_member(element, "defname") == "template") {
+          as_template = text_member(member(member(element, "arg"), "String"), "sval");
+        }
+      });
+    }
+    return as_template;
   }
 
   StatementKind unknown() {

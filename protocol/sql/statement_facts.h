@@ -112,6 +112,8 @@ enum Effect : uint64_t {
   RowLock = 1ull << 28,  // FOR UPDATE, FOR SHARE, ... anywhere
   Writes = 1ull << 29,   // table data may change: DML at any depth, COPY FROM, TRUNCATE, REFRESH, ...
   IsDdl = 1ull << 30,    // the catalog may change; a result or plan made before may be stale
+  // DROP DATABASE and the like: PostgreSQL refuses it while anybody else is connected to the one in `name`.
+  EmptiesDatabase = 1ull << 32,
   Unknown = 1ull << 31,  // not understood, and not even its words look harmless
 };
 using Effects = uint64_t;  // a mask of Effect

@@ -65,7 +65,8 @@ struct SessionContext {
   bool simple_query_disabled = false;          // disable_pqexec: a Query ends its connection
   QueryTable* queries = nullptr;               // where answers are counted by shape; nullptr: nowhere
   Limbo* limbo = nullptr;                      // where writes are tracked
-  std::function<void(DatabaseScope&)> write_settled = {};  // likewise; asks for its position
+  std::function<void(DatabaseScope&)> write_settled = {};     // likewise; asks for its position
+  std::function<void(std::string_view)> empty_database = {};  // by its name there; closes idle links to it
 };
 
 struct ClientStep {

@@ -208,6 +208,9 @@ Consequences ClientSession::note_effects(const sql::FactsPtr& facts_owner) {
     }
     scope_->ddl_epoch.fetch_add(1, std::memory_order_relaxed);
   }
+  if (facts.has(Effect::EmptiesDatabase) && !facts.name.empty() && context_->empty_database) {
+    context_->empty_database(facts.name);  // the server waits for them to go
+  }
   if (facts.has(Effect::DiscardAll)) {
     add(OwedEffect::DiscardsAll);
     discards_names_ = true;

@@ -361,6 +361,24 @@ def test_the_star_database_takes_any_name(primary, proxy):
         assert rows(client.query("SELECT current_database()")) == ["postgres"]
 
 
+@pytest.mark.ours
+@pytest.mark.parametrize("statement", ["DROP DATABASE briefly", "ALTER DATABASE briefly RENAME TO shortly", "CREATE DATABASE shortly TEMPLATE briefly"])
+def test_idle_links_do_not_keep_a_database_from_being_dropped(primary, proxy, workers, statement):
+    """As test runners do that make a database, use it and drop it: nobody is connected but the pool."""
+    process = proxy(databases={"*": {"primary": f"host=127.0.0.1 port={primary.port}"}, "alias": {"primary": f"host=127.0.0.1 port={primary.port} dbname=briefly"}},
+                    workers=workers)
+    primary.run("DROP DATABASE IF EXISTS briefly", "DROP DATABASE IF EXISTS shortly", "CREATE DATABASE briefly", dbname="postgres")
+    for database in ("briefly", "alias", "briefly", "alias"):
+        with process.wire("postgres", database) as client, process.wire("postgres", database) as other:
+            other.hold_link()
+            assert rows(client.query("SELECT current_database()")) == ["briefly"]
+            client.extended("SELECT 1")
+            other.query("ROLLBACK")
+    with process.wire("postgres", "postgres") as client:
+        assert errors(client.query(statement)) == []
+    primary.run("DROP DATABASE IF EXISTS briefly", "DROP DATABASE IF EXISTS shortly", dbname="postgres")
+
+
 def test_a_database_may_have_another_name_and_user_on_the_server(primary, proxy):
     process = proxy(databases={"alias": {"primary": primary.dsn(user="bob")}})
     with process.wire(database="alias") as client:

@@ -11,7 +11,8 @@ namespace {
 TEST(CachedResult, GivesEachProtocolItsPart) {
   const std::string description = description_of({"a", "b"});
   const std::string rest = row_of({"1", std::nullopt}) + complete("SELECT 1");
-  const CachedResultRef result = CachedResult::make(description + rest, description.size(), message('t', {"\0\0", 2}), 1);
+  const CachedResultRef result =
+      CachedResult::make(description + rest, description.size(), message('t', {"\0\0", 2}), 1);
   EXPECT_EQ(result->description(), description);
   EXPECT_EQ(result->rows_and_end(), rest);
   EXPECT_EQ(result->messages(), description + rest);
@@ -30,7 +31,8 @@ TEST(CachedResult, SaysThatADescriptionWasNeverSent) {
 
 TEST(CachedResult, DescribesTheStatementWithFormatsNotKnown) {
   const std::string description = description_of({"a", "b"}, 1);
-  const CachedResultRef result = CachedResult::make(description + complete("SELECT 0"), description.size(), "", 0);
+  const CachedResultRef result =
+      CachedResult::make(description + complete("SELECT 0"), description.size(), "", 0);
   std::string out = "x";
   result->append_statement_description(out);
   EXPECT_EQ(out, "x" + description_of({"a", "b"}, 0));

@@ -49,8 +49,8 @@ inline std::string message(char type, std::string_view body = {}) {
 // A result of one row that holds `value`.
 inline CachedResultRef result_of(std::string_view value, bool described = true) {
   const std::string description = described ? description_of({"v"}) : "";
-  return CachedResult::make(
-      description + row_of({std::string(value)}) + complete("SELECT 1"), description.size(), "", 1);
+  return CachedResult::make(description + row_of({std::string(value)}) + complete("SELECT 1"),
+                            description.size(), "", 1);
 }
 
 }  // namespace sportello::cache

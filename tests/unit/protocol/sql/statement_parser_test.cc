@@ -117,6 +117,11 @@ INSTANTIATE_TEST_SUITE_P(
     Settings, Statement,
     ::testing::Values(
         Expectation{"set timezone to 'UTC'", Kind::Set, SetReported, "timezone"},
+        Expectation{"drop database if exists d", Kind::Ddl, IsDdl | EmptiesDatabase, "d"},
+        Expectation{"alter database d rename to e", Kind::Ddl, IsDdl | EmptiesDatabase, "d"},
+        Expectation{"alter table d rename to e", Kind::Ddl, IsDdl, ""},
+        Expectation{"create database e owner x template d", Kind::Ddl, IsDdl | EmptiesDatabase, "d"},
+        Expectation{"create database e", Kind::Ddl, IsDdl, ""},
         Expectation{"SET TimeZone = UTC", Kind::Set, SetReported, "timezone"},
         Expectation{"set \"TimeZone\" = 'UTC'", Kind::Set, SetReported, "timezone"},
         Expectation{"set time zone interval '1' hour", Kind::Set, SetReported, "timezone"},

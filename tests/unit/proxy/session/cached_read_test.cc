@@ -70,8 +70,8 @@ TEST_F(CachedReads, EachMessageHasItsAnswer) {
                             client::close('P', "") + client::sync();
   ASSERT_EQ(length(batch), batch.size());
   EXPECT_EQ(answered(*described()), server::parse_complete() + kParameters + server::row_description() +
-                                       server::bind_complete() + server::row_description() + kRows +
-                                       server::close_complete() + server::ready());
+                                        server::bind_complete() + server::row_description() + kRows +
+                                        server::close_complete() + server::ready());
   // The statement is the client's now, though no server was told.
   const std::string again = client::bind("", "s") + client::execute() + client::sync();
   EXPECT_EQ(length(again), again.size());
