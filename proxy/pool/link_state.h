@@ -77,6 +77,9 @@ struct LinkState {
   Settings login_settings;  // what RESET ALL goes back to
   uint32_t reported = 0;    // bit per Tracked: the server reports it
 
+  // The session (ClientSession::serial) whose statements may have called nextval() here last; 0: nobody's.
+  uint64_t sequence_user = 0;
+
   LinkStatements statements;
   uint64_t unnamed_id = 0;     // the statement its unnamed one is; 0: not one that we may rely on
   uint64_t unnamed_batch = 0;  // in which its Parse was sent, unanswered; 0: it is certain

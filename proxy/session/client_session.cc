@@ -1,6 +1,7 @@
 #include "proxy/session/client_session.h"
 
 #include <array>
+#include <atomic>
 
 #include "protocol/ascii.h"
 #include "protocol/error_response.h"
@@ -41,6 +42,11 @@ bool known_type(char type) {
 }  // namespace
 
 ClientSession::~ClientSession() { lose_writes(); }
+
+uint64_t ClientSession::next_serial() {
+  static std::atomic<uint64_t> last{0};
+  return last.fetch_add(1, std::memory_order_relaxed) + 1;
+}
 
 void ClientSession::begin(Settings settings) {
   settings_ = settings;
@@ -91,6 +97,21 @@ void ClientSession::send_settings(Outbox& to_server) {
     values.startup = settings_->startup;
     link_->settings = intern_settings(std::move(values));
   }
+}
+
+// currval() and lastval() tell what nextval() gave in a server's session, whoever asked it: what another
+// client was given is no answer to this one. PostgreSQL's error is, when it has asked over another link or
+// not at all.
+void ClientSession::send_forget_sequences(const sql::StatementFacts& facts, Outbox& to_server) {
+  const bool between_batches = link_->owed.empty() && !link_->unsynced;
+  if (!facts.has(sql::Effect::SequenceState) || link_->sequence_user == serial_ || !between_batches ||
+      link_->status == TransactionStatus::Failed || link_->copy_in) {
+    return;
+  }
+  link_->sequence_user = serial_;
+  owe({.request = Request::Query, .delivery = Delivery::Swallow});
+  append_query(to_server.own(), "DISCARD SEQUENCES");
+  link_->unnamed_id = 0;
 }
 
 void ClientSession::leave_link() {
@@ -299,6 +320,7 @@ ClientSession::Outcome ClientSession::on_query(const Message& message, Outbox& t
     query_stand_in(floor, to_server);
     return Outcome::Taken;
   }
+  send_forget_sequences(*facts, to_server);
   OwedAnswer owed{.request = Request::Query,
                   .then = note_effects(facts),
                   .plain_read = facts->replay_safe(),

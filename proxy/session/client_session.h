@@ -130,7 +130,7 @@ struct LinkLoss {
 class ClientSession {
  public:
   ClientSession(SessionContext& context, DatabaseScope& scope, uint64_t user_id)
-      : context_(&context), scope_(&scope), user_id_(user_id) {}
+      : context_(&context), scope_(&scope), serial_(next_serial()), user_id_(user_id) {}
   ~ClientSession();
   ClientSession(const ClientSession&) = delete;
   ClientSession& operator=(const ClientSession&) = delete;
@@ -302,6 +302,7 @@ class ClientSession {
   void owe(const OwedAnswer& owed) { owe(OwedAnswer(owed)); }
   // Sets on the link what it lacks of the session's settings; the answer is ours.
   void send_settings(Outbox& to_server);
+  void send_forget_sequences(const sql::StatementFacts& facts, Outbox& to_server);
   void record(const OwedAnswer& owed, StatementRef needs, bool raw_unnamed, std::string_view front,
               std::string_view rest = {});
   void begin_batch();
@@ -382,9 +383,12 @@ class ClientSession {
   void send_healed(Outbox& to_server);
   void restore_login_settings(uint16_t which, Outbox& to_client);
 
+  static uint64_t next_serial();
+
   SessionContext* context_;
   DatabaseScope* scope_;
-  uint64_t user_id_;  // tells users apart: names mean different things to them
+  const uint64_t serial_;  // no other session of this process has it
+  uint64_t user_id_;       // tells users apart: names mean different things to them
   LinkState* link_ = nullptr;
   std::unique_ptr<VirtualStatements> names_;  // made when first needed
   Settings settings_;

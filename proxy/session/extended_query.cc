@@ -72,6 +72,9 @@ ClientSession::Outcome ClientSession::on_parse(const Message& message, Outbox& t
     append_empty(to_client.own(), backend::kParseComplete);
     return Outcome::Taken;
   }
+  if (statement != nullptr) {
+    send_forget_sequences(*statement->facts, to_server);
+  }
   counts_.client_parses++;
   begin_batch();
   link_->unsynced = true;
@@ -239,12 +242,15 @@ ClientSession::Outcome ClientSession::on_bind(const Message& message, Outbox& to
     return message.whole() || message.front.size() > context_->inspect_max ? Outcome::Violation
                                                                            : Outcome::NeedMore;
   }
+  const StatementRef& statement = statement_named(prefix->statement);
+  if (statement != nullptr) {
+    send_forget_sequences(*statement->facts, to_server);
+  }
   counts_.binds++;
   begin_batch();
   link_->unsynced = true;
   batch_runs_ = true;
   OwedAnswer owed{.request = Request::Bind};
-  const StatementRef& statement = statement_named(prefix->statement);
   portal_query_ =
       statement == nullptr ? QueryRef() : query_of(statement->facts->fingerprint, statement->text);
   if (statement == nullptr) {

@@ -150,6 +150,9 @@ Consequences ClientSession::note_effects(const sql::FactsPtr& facts_owner) {
   if (may_commit(facts)) {
     add(OwedEffect::Commits);
   }
+  if (!facts.replay_safe()) {
+    link_->sequence_user = serial_;
+  }
   if (facts.effects == 0) {
     return then;
   }

@@ -16,6 +16,21 @@ def leave(client, how):
     getattr(client, how)()
 
 
+@pytest.mark.parametrize("ask", ["query", "extended"])
+@pytest.mark.parametrize("function", ["currval('numbers')", "lastval()"])
+def test_a_sequences_last_value_is_never_another_clients(primary, proxy, workers, ask, function):
+    primary.run("DROP SEQUENCE IF EXISTS numbers", "CREATE SEQUENCE numbers", "GRANT ALL ON SEQUENCE numbers TO PUBLIC")
+    process = one_link(proxy, workers)
+    with process.wire() as first, process.wire() as second:
+        assert rows(getattr(first, ask)("SELECT nextval('numbers')")) == ["1"]
+        assert rows(getattr(second, ask)("SELECT nextval('numbers')")) == ["2"]
+        refused = getattr(first, ask)(f"SELECT {function}")
+        assert errors(refused) == ["55000"], refused
+        first.query("DISCARD ALL")
+        assert rows(getattr(second, ask)("SELECT nextval('numbers')")) == ["3"]
+        assert rows(getattr(second, ask)(f"SELECT {function}")) == ["3"], "nobody has come between"
+
+
 HOW_TO_LEAVE = pytest.mark.parametrize("how", ["terminate", "reset"])
 
 # What a session may leave behind: how it is made, how a fresh session would notice, and what it must see.
