@@ -171,6 +171,8 @@ Consequences ClientSession::note_effects(const sql::FactsPtr& facts_owner) {
     then.pins &= ~static_cast<uint64_t>(Effect::SetOther);  // what it comes to is reported
     then.restores =
         facts.set_to_default ? static_cast<uint16_t>(1U << static_cast<unsigned>(*extra)) : uint16_t{0};
+  } else if (leaves_nothing(facts)) {
+    then.pins &= ~static_cast<uint64_t>(Effect::SetOther);
   } else if (sets_one(facts)) {
     const bool follows = can_follow(facts);
     if (follows) {
@@ -179,9 +181,6 @@ Consequences ClientSession::note_effects(const sql::FactsPtr& facts_owner) {
     if (follows || facts.set_to_default) {
       then.follows = std::shared_ptr<const sql::StatementFacts>(facts_owner, &facts);
     }
-  }
-  if (leaves_nothing(facts)) {
-    then.pins &= ~static_cast<uint64_t>(Effect::SetOther);
   }
   may_open_block_ = may_open_block_ || facts.has(Effect::TransactionControl | Effect::Unknown);
   // Which parameter a set_config() names is not in the facts; one that is local to its transaction is taken
