@@ -40,7 +40,11 @@ Flights::Joined Flights::join_or_lead(const KeyView& key, Filling filling, const
   flight->hash = key.hash;
   flight->filling = std::move(filling);
   flight->form = form;
-  if (!is_other) flights_[key.hash] = flight;
+  if (found == flights_.end()) {
+    flights_.emplace(key.hash, flight);
+  } else if (!is_other) {
+    found->second = flight;
+  }
   flown_.fetch_add(1, std::memory_order_relaxed);
   joined.lead = Lead(*this, std::move(flight));
   return joined;

@@ -246,8 +246,7 @@ bool ClientSession::on_answer(Relaying& relaying, const Frame& frame, std::strin
     if (visible) {
       restores_ = owed.failed ? 0 : static_cast<uint16_t>(restores_ | owed.then.restores);
       if (restores_startup() && *status != TransactionStatus::Idle && carries_settings()) {
-        settled_pins_ |= sql::Effect::SetOther;  // a rollback would bring them back
-        recount_pins();
+        pin(sql::Effect::SetOther);  // a rollback would bring them back
         link_->settings = without_startup(link_->settings);
       }
       if (restores_ != 0) {
@@ -401,8 +400,7 @@ void ClientSession::settle(const OwedAnswer& answered, bool happened) {
   }
   if (answered.has(OwedEffect::MayRollBack) && followed_ != nullptr) {
     followed_.reset();
-    settled_pins_ |= sql::Effect::SetOther;
-    recount_pins();
+    pin(sql::Effect::SetOther);
   }
   if (answered.has(OwedEffect::ChangesCatalog)) {
     scope_->ddl_epoch.fetch_add(1, std::memory_order_relaxed);
@@ -419,19 +417,6 @@ void ClientSession::settle(const OwedAnswer& answered, bool happened) {
     recount_pins();
     link_->settings = without_startup(link_->settings);
     leaves_doubt_ = leaves_doubt_ && !link_->owed.empty();
-  }
-}
-
-// It was sent behind a RESET whose answer is not through yet: of what that left nothing is put in order any
-// more, as this may have set the same.
-void ClientSession::note_pinned_setting() {
-  if (restores_startup()) {
-    restores_ = kRestoresReported;
-  } else if (link_differs_) {
-    SettingsValues values = *link_->settings;
-    values.startup = settings_->startup;
-    link_->settings = intern_settings(std::move(values));
-    link_differs_ = link_->settings != settings_;
   }
 }
 
@@ -484,31 +469,6 @@ void ClientSession::on_ready(Relaying& relaying, TransactionStatus status) {
     settle_writes();
   }
   pass_invented(relaying);
-}
-
-void ClientSession::follow_setting(TransactionStatus status) {
-  const std::shared_ptr<const sql::StatementFacts> facts = std::exchange(followed_, nullptr);
-  const bool is_committed = status == TransactionStatus::Idle;
-  if (!is_committed) {
-    settled_pins_ |= sql::Effect::SetOther;
-    recount_pins();
-  }
-  if (!is_committed && !facts->set_to_default) {
-    return;
-  }
-  if (!facts->set_to_default) {
-    settings_ = with_startup(settings_, facts->name, facts->set_value);
-    link_->settings = with_startup(link_->settings, facts->name, facts->set_value);
-    return;
-  }
-  // Back to what the client gave at login; on the link, to what the link had at its own. In a block that is
-  // so for the block's next statement; what a rollback brings back is known to the server alone, so that the
-  // session has been pinned.
-  const std::string* given = find_startup(login_settings_->startup, facts->name);
-  settings_ = given != nullptr ? with_startup(settings_, facts->name, *given)
-                               : without_startup(settings_, facts->name);
-  link_->settings = without_startup(link_->settings, facts->name);
-  link_differs_ = link_->settings != settings_;
 }
 
 bool ClientSession::on_error(Relaying& relaying, const Frame& frame, std::string_view front) {
@@ -588,47 +548,6 @@ void ClientSession::skip_to_sync() {
   if (link_->owed.empty()) {
     link_->skips_to_sync = true;
   }
-}
-
-void ClientSession::on_parameter(Relaying& relaying, const ParameterStatus& parameter) {
-  (void)relaying;
-  const auto tracked = find_tracked(parameter.name);
-  if (!tracked) {
-    return;
-  }
-  const bool ours = !link_->owed.empty() && link_->owed.front().delivery == Delivery::Swallow;
-  if ((*link_->settings)[*tracked] != parameter.value) {
-    link_->settings = with_tracked(link_->settings, *tracked, parameter.value);
-  }
-  if (!link_->owed.empty() && (link_->owed.front().then.restores & kRestoresReported) != 0 &&
-      (*link_->login_settings)[*tracked] == parameter.value) {
-    restores_ |= static_cast<uint16_t>(1U << static_cast<unsigned>(*tracked));
-  }
-  if (!ours && (*settings_)[*tracked] != parameter.value) {
-    settings_ = with_tracked(settings_, *tracked, parameter.value);
-  }
-}
-
-// RESET goes back to what the client had at login; the server has gone back to what the link had at its own.
-void ClientSession::restore_login_settings(uint16_t which, Outbox& to_client) {
-  for (size_t i = 0; i < tracked_count(); i++) {
-    const std::string& value = login_settings_->tracked[i];
-    if (((which >> i) & 1U) != 0 && settings_->tracked[i] != value) {
-      append_parameter_status(to_client.own(), tracked_name(i), value);
-      settings_ = with_tracked(settings_, static_cast<Tracked>(i), value);
-    }
-  }
-  if ((which & kRestoresAll) == kRestoresAll) {
-    if (settings_->startup != login_settings_->startup) {
-      SettingsValues values = *settings_;
-      values.startup = login_settings_->startup;
-      settings_ = intern_settings(std::move(values));
-    }
-    if (link_ != nullptr) {
-      link_->settings = with_startup_in_doubt(link_->settings);
-    }
-  }
-  link_differs_ = link_ != nullptr && link_->settings != settings_;
 }
 
 }  // namespace sportello::proxy

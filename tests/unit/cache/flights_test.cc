@@ -32,6 +32,26 @@ TEST_F(FlightsTest, OneAsksAndTheOthersWait) {
   EXPECT_EQ(flights.in_the_air(), 0U);
 }
 
+TEST_F(FlightsTest, AnotherKeyWithTheSameHashIsAnotherFlight) {
+  const auto join_same_hash = [this](std::string_view bytes) {
+    return flights.join(
+        KeyView{bytes, 7}, filling({&notaries}), {}, {},
+        [this](Landing how, const CachedResultRef& result) { news.emplace_back(how, result); });
+  };
+  Flights::Joined first = join_same_hash("a");
+  Flights::Joined other = join_same_hash("b");
+  ASSERT_TRUE(first.lead);
+  ASSERT_TRUE(other.lead);
+  EXPECT_FALSE(join_same_hash("a").lead);
+  other.lead->land(result_of("of b"));
+  EXPECT_TRUE(news.empty()) << "whoever waits for a is not given b's";
+  const CachedResultRef result = result_of("of a");
+  first.lead->land(result);
+  ASSERT_EQ(news.size(), 1U);
+  EXPECT_EQ(news[0], std::pair(Landing::Result, result));
+  EXPECT_EQ(flights.in_the_air(), 0U);
+}
+
 TEST_F(FlightsTest, WhatIsNotForKeepingSendsTheWaitersOnTheirOwn) {
   Flights::Joined first = join("q");
   join("q");
