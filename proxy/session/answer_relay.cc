@@ -229,7 +229,7 @@ bool ClientSession::on_answer(Relaying& relaying, const Frame& frame, std::strin
     if (!parameter) {
       return relaying.fail(sqlstate::kProtocolViolation, "the server sent a malformed ParameterStatus");
     }
-    on_parameter(relaying, *parameter);
+    on_parameter(*parameter);
     return deliver(!ours);
   }
   if (link_->owed.empty()) {
@@ -247,7 +247,7 @@ bool ClientSession::on_answer(Relaying& relaying, const Frame& frame, std::strin
       restores_ = owed.failed ? 0 : static_cast<uint16_t>(restores_ | owed.then.restores);
       if (restores_startup() && *status != TransactionStatus::Idle && carries_settings()) {
         pin(sql::Effect::SetOther);  // a rollback would bring them back
-        link_->settings = without_startup(link_->settings);
+        link_->settings = with_startup(link_->settings, {});
       }
       if (restores_ != 0) {
         relaying.send_run();
@@ -415,7 +415,7 @@ void ClientSession::settle(const OwedAnswer& answered, bool happened) {
   if (answered.has(OwedEffect::DiscardsAll)) {
     settled_pins_ = 0;
     recount_pins();
-    link_->settings = without_startup(link_->settings);
+    link_->settings = with_startup(link_->settings, {});
     leaves_doubt_ = leaves_doubt_ && !link_->owed.empty();
   }
 }

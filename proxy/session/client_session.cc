@@ -92,11 +92,7 @@ void ClientSession::send_settings(Outbox& to_server) {
   append_query(to_server.own(), sql);
   link_->unnamed_id = 0;  // a simple query drops it
   // The reports in its answer put the tracked values right; nobody reports the startup settings.
-  if (link_->settings->startup != settings_->startup) {
-    SettingsValues values = *link_->settings;
-    values.startup = settings_->startup;
-    link_->settings = intern_settings(std::move(values));
-  }
+  link_->settings = with_startup(link_->settings, settings_->startup);
 }
 
 // currval() and lastval() tell what nextval() gave in a server's session, whoever asked it: what another

@@ -349,7 +349,7 @@ class ClientSession {
   void pass_invented(Relaying& relaying);
   void settle(const OwedAnswer& answered, bool happened);
   void on_ready(Relaying& relaying, TransactionStatus status);
-  void on_parameter(Relaying& relaying, const ParameterStatus& parameter);
+  void on_parameter(const ParameterStatus& parameter);
   bool heal(const ErrorFields& fields);
   // lone_read.cc
   LoneRead lone_batch(std::string_view in);

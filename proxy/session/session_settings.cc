@@ -245,12 +245,12 @@ Settings with_startup(const Settings& settings, std::string_view name, std::stri
   return intern_settings(std::move(values));
 }
 
-Settings without_startup(const Settings& settings) {
-  if (settings->startup.empty()) {
+Settings with_startup(const Settings& settings, const StartupSettings& startup) {
+  if (settings->startup == startup) {
     return settings;
   }
   SettingsValues values = *settings;
-  values.startup.clear();
+  values.startup = startup;
   return intern_settings(std::move(values));
 }
 

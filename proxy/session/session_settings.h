@@ -79,8 +79,8 @@ Settings with_tracked(const Settings& settings, Tracked parameter, std::string_v
 
 // `settings` with one startup setting given or taken away.
 Settings with_startup(const Settings& settings, std::string_view name, std::string_view value);
+Settings with_startup(const Settings& settings, const StartupSettings& startup);  // with these and no others
 Settings without_startup(const Settings& settings, std::string_view name);
-Settings without_startup(const Settings& settings);  // without any
 // Of a link: each of the startup settings may be as it says or may have been reset, so that whoever needs
 // one, or needs it gone, says so.
 Settings with_startup_in_doubt(const Settings& settings);

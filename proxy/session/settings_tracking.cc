@@ -7,8 +7,7 @@
 
 namespace sportello::proxy {
 
-void ClientSession::on_parameter(Relaying& relaying, const ParameterStatus& parameter) {
-  (void)relaying;
+void ClientSession::on_parameter(const ParameterStatus& parameter) {
   const auto tracked = find_tracked(parameter.name);
   if (!tracked) {
     return;
@@ -56,9 +55,7 @@ void ClientSession::note_pinned_setting() {
   if (restores_startup()) {
     restores_ = kRestoresReported;
   } else if (link_differs_) {
-    SettingsValues values = *link_->settings;
-    values.startup = settings_->startup;
-    link_->settings = intern_settings(std::move(values));
+    link_->settings = with_startup(link_->settings, settings_->startup);
     link_differs_ = link_->settings != settings_;
   }
 }
@@ -73,11 +70,7 @@ void ClientSession::restore_login_settings(uint16_t which, Outbox& to_client) {
     }
   }
   if ((which & kRestoresAll) == kRestoresAll) {
-    if (settings_->startup != login_settings_->startup) {
-      SettingsValues values = *settings_;
-      values.startup = login_settings_->startup;
-      settings_ = intern_settings(std::move(values));
-    }
+    settings_ = with_startup(settings_, login_settings_->startup);
     if (link_ != nullptr) {
       link_->settings = with_startup_in_doubt(link_->settings);
     }
