@@ -10,6 +10,7 @@ namespace {
 
 constexpr size_t kMinCancelBytes = 16;
 constexpr size_t kMaxCancelKeyBytes = 256;
+constexpr size_t kUsualParameters = 5;  // user, database, application_name, client_encoding, options
 
 StartupDecoded malformed(std::string message) {
   return {.status = StartupStatus::Malformed, .error = {sqlstate::kProtocolViolation, std::move(message)}};
@@ -22,6 +23,7 @@ StartupDecoded done(size_t taken, StartupPacket packet) {
 StartupDecoded decode_parameters(uint32_t protocol, WireReader reader, size_t taken) {
   StartupMessage message;
   message.protocol = protocol;
+  message.parameters.reserve(kUsualParameters);
   for (;;) {
     const std::string_view name = reader.cstring();
     if (!reader.ok()) {

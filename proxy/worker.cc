@@ -129,7 +129,7 @@ void Worker::remove_client(ClientConnection& client) {
     clients_[slot]->worker_slot = slot;
   }
   clients_.pop_back();
-  group_->client_gone(index_);
+  group_->entrance().client_gone(*this);
 }
 
 ClientConnection* Worker::find_client(uint32_t process_id) {

@@ -114,7 +114,7 @@ class Worker {
   template <typename T>
   void retire(std::unique_ptr<T> object) {
     if (object) {
-      retired_.push_back(std::shared_ptr<void>(std::move(object)));
+      retired_.emplace_back(object.release(), [](void* retired) { delete static_cast<T*>(retired); });
     }
   }
 
@@ -197,7 +197,7 @@ class Worker {
   std::vector<std::unique_ptr<ClientConnection>> clients_;
   std::unordered_map<uint32_t, ClientConnection*> by_process_id_;
   std::vector<std::unique_ptr<CancelSender>> cancels_;
-  std::vector<std::shared_ptr<void>> retired_;
+  std::vector<std::unique_ptr<void, void (*)(void*)>> retired_;
   std::unordered_map<uint64_t, std::weak_ptr<DatabaseNames>> names_;  // by the database's id
   Limbo limbo_;
   std::vector<ServerLink*> held_answers_;

@@ -36,15 +36,6 @@ uint64_t random_u64() {
   return value;
 }
 
-// Tells a client that was accepted but cannot be served; it has not said anything yet.
-void refuse_socket(int fd) {
-  std::string out;
-  const CloseReasonRow& row = close_reason_row(CloseReason::TooManyConnections);
-  append_error_response(out, Severity::Fatal, {row.sqlstate, std::string(row.text)});
-  [[maybe_unused]] const ssize_t ignored = write(fd, out.data(), out.size());
-  close(fd);
-}
-
 }  // namespace
 
 WorkerGroup::WorkerGroup(RuntimeConfigRef config)
@@ -68,12 +59,7 @@ void WorkerGroup::start(std::vector<ListenSocket> sockets) {
     post_all([host, addresses](Worker& worker) { worker.leave_lost_addresses(host, addresses); });
     servers_changed();
   });
-  for (ListenSocket& socket : sockets) {
-    listeners_.push_back(
-        std::make_unique<Listener>(workers_[0]->loop(), std::move(socket),
-                                   [this](int fd, const ClientAddress& address) { accepted(fd, address); }));
-    listeners_.back()->start();
-  }
+  entrance_.open(std::move(sockets), config()->client_socket_options());
   for (auto& worker : workers_) {
     worker->start();
   }
@@ -92,7 +78,7 @@ void WorkerGroup::stop() {
   for (auto& worker : workers_) {
     worker->thread().join();
   }
-  listeners_.clear();
+  entrance_.forget_all();
   workers_.clear();
 }
 
@@ -104,7 +90,10 @@ RuntimeConfigRef WorkerGroup::config() {
 std::shared_ptr<PoolRuntime> WorkerGroup::pool(const RuntimeConfig& config, const std::string& database,
                                                const std::string& user) {
   auto pool = directory_.pool(database, user);
-  if (pool->current_settings() == nullptr && pool->database->current_nodes() == nullptr) {
+  if (pool->current_settings() != nullptr) {
+    return pool;
+  }
+  if (pool->database->current_nodes() == nullptr) {
     note_nodes(config, *pool->database);
   }
   set_up(config, *pool);
@@ -139,6 +128,7 @@ void WorkerGroup::apply_config(const RuntimeConfigRef& config) {
   }
   refresh_settings(*config);
   note_name_ttls(config->conf);
+  entrance_.set_options(config->client_socket_options());
   post_all([config](Worker& worker) { worker.apply_config(config); });
 }
 
@@ -230,72 +220,6 @@ void WorkerGroup::forget_unused_databases(TimePoint now) {
 
 // ---- clients ----
 
-size_t WorkerGroup::least_loaded() const {
-  size_t least = 0;
-  for (size_t i = 1; i < workers_.size(); i++) {
-    if (clients_of_[i].load(std::memory_order_relaxed) < clients_of_[least].load(std::memory_order_relaxed)) {
-      least = i;
-    }
-  }
-  return least;
-}
-
-void WorkerGroup::accepted(int fd, const ClientAddress& address) {
-  const RuntimeConfigRef& config = workers_[0]->config();
-  if (draining_.load() || clients_.load() - logging_in_.load() >= config->conf.max_client_conn) {
-    refuse_socket(fd);
-    return;
-  }
-  if (logging_in_.load() >= config->most_login_clients()) {
-    evict_oldest_login();
-  }
-  apply_socket_options(
-      fd, address.is_local ? SocketOptions{.keepalive = false} : config->client_socket_options());
-  const size_t index = least_loaded();
-  clients_of_[index].fetch_add(1);
-  clients_.fetch_add(1);
-  Worker& chosen = *workers_[index];
-  if (index == 0) {
-    chosen.adopt_client(fd, address);
-  } else {
-    chosen.loop().post([&chosen, fd, address] { chosen.adopt_client(fd, address); });
-  }
-}
-
-// The quota of those who have not logged in is full: the one that has taken longest makes room, so that real
-// clients, who log in at once, are never kept out by silent ones.
-void WorkerGroup::evict_oldest_login() {
-  uint32_t oldest = 0;
-  {
-    const std::lock_guard lock(mutex_);
-    if (logins_.empty()) {
-      return;
-    }
-    oldest = logins_.begin()->second;
-    logins_.erase(logins_.begin());
-  }
-  Worker& owner = *workers_[oldest & (kMaxWorkers - 1)];
-  owner.loop().post([&owner, oldest] {
-    ClientConnection* client = owner.find_client(oldest);
-    if (client != nullptr && client->startup() != nullptr && !client->startup()->is_authenticated()) {
-      client->close(CloseReason::TooManyConnections);
-    }
-  });
-}
-
-uint64_t WorkerGroup::login_began(uint32_t process_id) {
-  logging_in_.fetch_add(1);
-  const std::lock_guard lock(mutex_);
-  logins_.emplace(++last_login_, process_id);
-  return last_login_;
-}
-
-void WorkerGroup::login_ended(uint64_t login) {
-  logging_in_.fetch_sub(1);
-  const std::lock_guard lock(mutex_);
-  logins_.erase(login);
-}
-
 void WorkerGroup::pause_all() {
   for (const auto& database : directory_.databases()) {
     database->paused.store(true);
@@ -305,11 +229,7 @@ void WorkerGroup::pause_all() {
 
 void WorkerGroup::suspend() {
   suspended_.store(true);
-  workers_[0]->loop().post([this] {
-    for (const auto& listener : listeners_) {
-      listener->stop();
-    }
-  });
+  entrance_.suspend();
   post_all([](Worker& worker) { worker.suspend(); });
 }
 
@@ -318,11 +238,7 @@ bool WorkerGroup::end_suspend() {
     return false;
   }
   post_all([](Worker& worker) { worker.resume(); });
-  workers_[0]->loop().post([this] {
-    for (const auto& listener : listeners_) {
-      listener->start();
-    }
-  });
+  entrance_.resume();
   return true;
 }
 
@@ -332,11 +248,6 @@ void WorkerGroup::resume_all() {
     database->paused.store(false);
   }
   post_serve_all();
-}
-
-void WorkerGroup::client_gone(size_t worker) {
-  clients_of_[worker].fetch_sub(1);
-  clients_.fetch_sub(1);
 }
 
 uint32_t WorkerGroup::next_process_id(size_t worker) {
@@ -467,9 +378,8 @@ void WorkerGroup::post_all(const std::function<void(Worker&)>& task) {
 void WorkerGroup::begin_shutdown(ShutdownMode mode) {
   draining_.store(true);
   end_suspend();
-  Worker& first = *workers_[0];
   // Closed, not just left alone: who comes now is refused by the kernel instead of waiting for nobody.
-  first.loop().post([this] { listeners_.clear(); });
+  entrance_.close();
   if (mode != ShutdownMode::WaitForClients) {
     post_all([](Worker& worker) { worker.begin_drain(); });
   }

@@ -1,6 +1,5 @@
-// The data plane as a whole: its workers, the listeners (on the first worker's loop), and what crosses
-// between workers. Made, started and stopped by the control plane; everything else here may be called from
-// any thread.
+// The data plane as a whole: its workers, the door for clients, and what crosses between workers. Made,
+// started and stopped by the control plane; everything else here may be called from any thread.
 #pragma once
 
 #include <atomic>
@@ -11,7 +10,7 @@
 #include <vector>
 
 #include "protocol/sql/facts_cache.h"
-#include "proxy/net/listener.h"
+#include "proxy/client_entrance.h"
 #include "proxy/pool/node_plan.h"
 #include "proxy/runtime_config.h"
 #include "proxy/stats/stats_sampler.h"
@@ -88,14 +87,7 @@ class WorkerGroup {
   void post_reroute(const std::shared_ptr<PoolRuntime>& shared);
 
   // ---- clients ----
-  // On the first worker's thread: a socket was accepted.
-  void accepted(int fd, const ClientAddress& address);
-  void client_gone(size_t worker);
-  // Of those who have not logged in yet, in the order in which they came.
-  uint64_t login_began(uint32_t process_id);
-  void login_ended(uint64_t login);
-  int clients() const { return clients_.load(); }
-  int logging_in() const { return logging_in_.load(); }
+  ClientEntrance& entrance() { return entrance_; }
   uint32_t next_process_id(size_t worker);
   // A CancelRequest: forwarded if the key is one of ours and its client's statement is running.
   void cancel(uint32_t process_id, std::string_view key);
@@ -142,8 +134,6 @@ class WorkerGroup {
   void set_up(const RuntimeConfig& config, PoolRuntime& pool);
   // Those of all pools, or of one database's.
   void refresh_settings(const RuntimeConfig& config, const DatabaseRuntime* only = nullptr);
-  size_t least_loaded() const;
-  void evict_oldest_login();
 
   std::mutex mutex_;
   RuntimeConfigRef config_;  // guarded by mutex_
@@ -157,12 +147,7 @@ class WorkerGroup {
   std::string mock_secret_;
   std::chrono::system_clock::time_point started_at_;
   std::vector<std::unique_ptr<Worker>> workers_;
-  std::vector<std::unique_ptr<Listener>> listeners_;  // on the first worker's loop
-  std::array<std::atomic<int>, kMaxWorkers> clients_of_{};
-  std::atomic<int> clients_{0};
-  std::atomic<int> logging_in_{0};
-  std::map<uint64_t, uint32_t> logins_;  // guarded by mutex_: a number that grows -> process id
-  uint64_t last_login_ = 0;              // guarded by mutex_
+  ClientEntrance entrance_{*this};
   std::atomic<uint32_t> last_process_id_{0};
   std::atomic<bool> draining_{false};
   std::atomic<bool> suspended_{false};

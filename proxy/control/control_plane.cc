@@ -147,7 +147,7 @@ void ControlPlane::begin_shutdown(ShutdownMode mode) {
     loop_.stop();
     return;
   }
-  log_info("shutting down: {} clients are connected", group_.clients());
+  log_info("shutting down: {} clients are connected", group_.entrance().clients());
   sd_notify(0, "STOPPING=1");
   group_.begin_shutdown(mode);
   shutdown_at_ = loop_.now();
@@ -159,10 +159,10 @@ void ControlPlane::begin_shutdown(ShutdownMode mode) {
 
 void ControlPlane::check_drained() {
   const auto limit = config_->conf.shutdown_timeout;
-  if (group_.clients() == 0) {
+  if (group_.entrance().clients() == 0) {
     loop_.stop();
   } else if (limit.count() > 0 && loop_.now() - shutdown_at_ >= limit) {
-    log_warning("shutdown_timeout: ending {} clients", group_.clients());
+    log_warning("shutdown_timeout: ending {} clients", group_.entrance().clients());
     loop_.stop();
   }
 }

@@ -110,8 +110,9 @@ HttpServer::HttpServer(EventLoop& loop, WorkerGroup& group, std::vector<ListenSo
   const auto* info = MHD_get_daemon_info(daemon_, MHD_DAEMON_INFO_EPOLL_FD);
   invariant(watch_.start(*loop_, info->epoll_fd, EPOLLIN, *this), "a loop can watch one descriptor more");
   for (ListenSocket& socket : sockets) {
-    listeners_.push_back(std::make_unique<Listener>(
-        *loop_, std::move(socket), [this](int fd, const ClientAddress& address) { accepted(fd, address); }));
+    listeners_.push_back(
+        std::make_unique<Listener>(*loop_, std::make_shared<ListenSocket>(std::move(socket)),
+                                   [this](int fd, const ClientAddress& address) { accepted(fd, address); }));
     listeners_.back()->start();
   }
 }

@@ -26,6 +26,12 @@ void SocketWatch::change(uint32_t events) {
 void SocketWatch::stop() {
   if (is_on()) {
     loop_->control(EPOLL_CTL_DEL, fd_, 0, nullptr);
+    stop_to_close();
+  }
+}
+
+void SocketWatch::stop_to_close() {
+  if (is_on()) {
     loop_->forget(owner_);
     loop_ = nullptr;
   }
@@ -104,6 +110,7 @@ void EventLoop::run() {
 }
 
 void EventLoop::turn(bool wait) {
+  round_++;
   // 0 also when libuv has something to begin or to end.
   const int count = epoll_wait(epoll_, events_.data(), kMostEvents, wait ? uv_backend_timeout(&loop_) : 0);
   uv_update_time(&loop_);

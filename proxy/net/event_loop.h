@@ -53,6 +53,8 @@ class SocketWatch {
   void change(uint32_t events);
   // The descriptor must still be open. What this round of the loop still has for it is not told.
   void stop();
+  // Likewise, of a descriptor that the caller closes next, which the kernel takes for its end.
+  void stop_to_close();
   bool is_on() const { return loop_ != nullptr; }
 
  private:
@@ -81,6 +83,8 @@ class EventLoop {
   void on_round_end(std::function<void()>* call) { round_end_ = call; }
 
   void run();
+  // Of run() or turn(), counted.
+  uint64_t round() const { return round_; }
   // One round: waits for something to do if `wait`, does what there is.
   void turn(bool wait);
   // Makes run() return once the callbacks in hand have returned.
@@ -115,6 +119,7 @@ class EventLoop {
   std::array<epoll_event, kMostEvents> events_{};  // of this round
   size_t events_at_ = 0;                           // the next to be told
   size_t events_end_ = 0;
+  uint64_t round_ = 0;
   bool stops_ = false;
   std::function<void()>* round_end_ = nullptr;
   UvHandle<uv_async_t> wake_;

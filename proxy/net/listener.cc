@@ -23,7 +23,7 @@
 namespace sportello::proxy {
 namespace {
 
-constexpr int kMostAccepts = 64;  // a wake-up; the others wait for the next
+constexpr int kMostAccepts = 64;  // a round; the others wait for the next
 constexpr uint64_t kPauseMs = 100;
 
 Error cannot(const std::string& what) {
@@ -225,11 +225,11 @@ Result<std::vector<ListenSocket>> make_http_sockets(const conf::Config& conf) {
   return sockets;
 }
 
-Listener::Listener(EventLoop& loop, ListenSocket socket, Accepted accepted)
+Listener::Listener(EventLoop& loop, std::shared_ptr<const ListenSocket> socket, Accepted accepted)
     : loop_(&loop), socket_(std::move(socket)), accepted_(std::move(accepted)) {}
 
 void Listener::start() {
-  if (!watch_.start(*loop_, socket_.fd(), EPOLLIN, *this)) {
+  if (!watch_.start(*loop_, socket_->fd(), EPOLLIN | EPOLLEXCLUSIVE, *this)) {
     log_error("a listening socket could not be watched");
   }
 }
@@ -239,12 +239,16 @@ void Listener::stop() {
   resume_.reset();
 }
 
+// Mostly one has come, and to look for a second costs a system call. When there is somebody in the next
+// round, too, more are taken at a time, until nobody is left.
 void Listener::on_socket(uint32_t) {
-  for (int i = 0; i < kMostAccepts; i++) {
+  most_ = loop_->round() == round_ + 1 ? std::min(most_ * 2, kMostAccepts) : 1;
+  round_ = loop_->round();
+  for (int i = 0; i < most_; i++) {
     sockaddr_storage peer{};
     socklen_t length = sizeof peer;
     const int fd =
-        accept4(socket_.fd(), reinterpret_cast<sockaddr*>(&peer), &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        accept4(socket_->fd(), reinterpret_cast<sockaddr*>(&peer), &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0) {
       if (errno == EINTR || errno == ECONNABORTED) {
         continue;
@@ -253,6 +257,7 @@ void Listener::on_socket(uint32_t) {
         log_limited("accept", "cannot accept: {}", std::strerror(errno));
         pause();
       }
+      most_ = 1;
       return;
     }
     accepted_(fd, ClientAddress::of(fd, peer));

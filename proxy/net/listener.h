@@ -36,11 +36,12 @@ Result<std::vector<ListenSocket>> make_listen_sockets(const conf::Config& conf);
 // Those of http_listen; none if it is empty.
 Result<std::vector<ListenSocket>> make_http_sockets(const conf::Config& conf);
 
+// One loop's eye on a listening socket. Several loops may have one each: the kernel wakes one of them.
 class Listener final : private SocketWatch::Owner {
  public:
   using Accepted = std::function<void(int fd, const ClientAddress& address)>;
 
-  Listener(EventLoop& loop, ListenSocket socket, Accepted accepted);
+  Listener(EventLoop& loop, std::shared_ptr<const ListenSocket> socket, Accepted accepted);
 
   void start();
   void stop();
@@ -50,10 +51,12 @@ class Listener final : private SocketWatch::Owner {
   void pause();
 
   EventLoop* loop_;
-  ListenSocket socket_;
+  std::shared_ptr<const ListenSocket> socket_;
   Accepted accepted_;
   SocketWatch watch_;
   UvHandle<uv_timer_t> resume_;
+  int most_ = 1;                     // how many are accepted the next time
+  uint64_t round_ = UINT64_MAX - 1;  // of the loop, when some were accepted; at first, long ago
 };
 
 }  // namespace sportello::proxy

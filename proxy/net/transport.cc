@@ -31,12 +31,7 @@ struct Transport::Tls {
 
 Transport::Transport(EventLoop& loop, int fd, Handler* handler) : loop_(&loop), handler_(handler), fd_(fd) {}
 
-Transport::~Transport() {
-  watch_.stop();
-  if (fd_ >= 0) {
-    close(fd_);
-  }
-}
+Transport::~Transport() { end(); }
 
 bool Transport::watch(bool connecting) {
   connecting_ = connecting;
@@ -355,6 +350,13 @@ void Transport::send_unsent() {
 void Transport::leave_loop() {
   watch_.stop();
   armed_ = 0;
+}
+
+void Transport::end() {
+  if (fd_ >= 0) {
+    watch_.stop_to_close();
+    close(std::exchange(fd_, -1));
+  }
 }
 
 void Transport::enter_loop(EventLoop& loop) {

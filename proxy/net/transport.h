@@ -6,8 +6,8 @@
 // counted by unsent_bytes(), and Handler::on_drained() tells when the last of them has gone. In steady state:
 // no epoll_ctl, no allocation, one recv and one send a batch.
 //
-// Owned by one connection; used on its loop's thread only, until release_fd() lets the socket go to another
-// loop.
+// Owned by one connection; used on its loop's thread only, until leave_loop() lets the socket go to
+// another one.
 #pragma once
 
 #include <array>
@@ -82,9 +82,11 @@ class Transport final : private SocketWatch::Owner {
   void release();
 
   int fd() const { return fd_; }
-  // The socket leaves its loop; unsent bytes and TLS stay here for adopt(). Returns the descriptor.
+  // The socket leaves its loop; unsent bytes and TLS stay here for the next one.
   void leave_loop();
   void enter_loop(EventLoop& loop);
+  // Closes the socket: nothing is told or sent any more.
+  void end();
 
  private:
   void on_socket(uint32_t events) override;

@@ -62,6 +62,14 @@ std::shared_ptr<UserRuntime> PoolDirectory::user(const std::string& name) {
 
 std::shared_ptr<PoolRuntime> PoolDirectory::pool(const std::string& database_name,
                                                  const std::string& user_name) {
+  {
+    const std::lock_guard lock(mutex_);
+    constexpr size_t kPrimary = 0;
+    const auto found = pools_.find(std::tie(database_name, user_name, kPrimary));
+    if (found != pools_.end()) {
+      return found->second;
+    }
+  }
   auto its_database = database(database_name);
   auto its_user = user(user_name);
   const std::lock_guard lock(mutex_);

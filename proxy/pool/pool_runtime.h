@@ -172,7 +172,7 @@ class PoolDirectory {
   uint64_t last_database_id_ = 0;  // ids are never given twice
   std::map<std::string, std::shared_ptr<DatabaseRuntime>> databases_;
   std::map<std::string, std::shared_ptr<UserRuntime>> users_;
-  std::map<std::tuple<std::string, std::string, size_t>, std::shared_ptr<PoolRuntime>> pools_;
+  std::map<std::tuple<std::string, std::string, size_t>, std::shared_ptr<PoolRuntime>, std::less<>> pools_;
 };
 
 }  // namespace sportello::proxy

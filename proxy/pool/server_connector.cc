@@ -3,7 +3,6 @@
 #include <arpa/inet.h>
 #include <netdb.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -27,24 +26,7 @@ ServerEndpoint unix_endpoint(const std::string& directory, uint16_t port) {
   return endpoint;
 }
 
-void set_option(int fd, int level, int name, int value) {
-  if (value > 0) {
-    setsockopt(fd, level, name, &value, sizeof value);
-  }
-}
-
 }  // namespace
-
-void apply_socket_options(int fd, const SocketOptions& options) {
-  set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-  if (options.keepalive) {
-    set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
-    set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, options.keepalive_count);
-    set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, options.keepalive_idle_s);
-    set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, options.keepalive_interval_s);
-  }
-  set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, options.user_timeout_ms);
-}
 
 std::string numeric_address(const ServerEndpoint& endpoint) {
   char text[NI_MAXHOST];

@@ -16,18 +16,10 @@
 #include "protocol/tls/tls_context.h"
 #include "protocol/tls/tls_session.h"
 #include "proxy/net/name_resolver.h"
+#include "proxy/net/socket_options.h"
 #include "proxy/net/transport.h"
 
 namespace sportello::proxy {
-
-struct SocketOptions {
-  bool keepalive = true;
-  int keepalive_count = 0;  // 0: the system's
-  int keepalive_idle_s = 0;
-  int keepalive_interval_s = 0;
-  int user_timeout_ms = 0;
-};
-void apply_socket_options(int fd, const SocketOptions& options);
 
 // Where to, and how.
 struct ServerTarget {

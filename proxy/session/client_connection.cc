@@ -46,7 +46,7 @@ ClientConnection::ClientConnection(Worker& worker, int fd, ClientAddress address
       connected_at_(worker.now()),
       request_at_(worker.now()),
       connect_time_(std::chrono::system_clock::now()) {
-  login_ = worker.group().login_began(process_id_);
+  login_ = worker.group().entrance().login_began(process_id_);
 }
 
 ClientConnection::~ClientConnection() {
@@ -557,7 +557,7 @@ bool ClientConnection::is_between_transactions() const {
 
 void ClientConnection::login_ended() {
   if (login_ != 0) {
-    worker_->group().login_ended(std::exchange(login_, 0));
+    worker_->group().entrance().login_ended(std::exchange(login_, 0));
   }
 }
 
@@ -647,7 +647,7 @@ void ClientConnection::close_with(const Error& fatal, CloseReason reason) {
     pool_->shared().user->clients.give_back();
   }
   login_ended();
-  transport_.leave_loop();
+  transport_.end();
   worker_->remove_client(*this);
 }
 

@@ -115,15 +115,13 @@ bool ClientStartup::on_bytes(std::string_view bytes) {
     if (decoded.status == StartupStatus::Malformed) {
       return refuse(decoded.error.sqlstate, decoded.error.message);
     }
-    const std::string taken = input_.substr(0, decoded.taken_bytes);
-    const std::string rest = input_.substr(decoded.taken_bytes);
     // A cancel request's key is a view of the input.
     if (const auto* cancel = std::get_if<CancelRequest>(&decoded.packet)) {
       worker_->group().cancel(cancel->process_id, cancel->secret_key);
       connection_->close(CloseReason::ClientTerminated);
       return false;
     }
-    input_ = rest;
+    input_.erase(0, decoded.taken_bytes);
     if (!on_packet(std::move(decoded.packet), input_)) {
       return false;
     }
@@ -323,7 +321,7 @@ bool ClientStartup::begin_exchange(const SecretLookup& found) {
   request.allows_clear_text =
       tls != nullptr || connection_->address().is_local || config_->conf.password_plaintext_allowed;
   request.end_point_hash = tls != nullptr ? tls->end_point_hash() : "";
-  login_ = std::make_unique<ClientLogin>(std::move(request), worker_->verifiers());
+  login_.emplace(std::move(request), worker_->verifiers());
   state_ = State::Exchange;
   std::string out;
   const LoginProgress progress = login_->start(out);
@@ -457,16 +455,23 @@ void ClientStartup::append_replication_welcome(
   append_ready_for_query(out, TransactionStatus::Idle);
 }
 
+void ClientStartup::want(std::string name, std::string value) {
+  if (is_ignored(name)) {
+    return;
+  }
+  if (const auto tracked = find_tracked(name)) {
+    wanted_.tracked[static_cast<size_t>(*tracked)] =
+        *tracked == Tracked::ApplicationName ? clean_application_name(value) : std::move(value);
+    return;
+  }
+  std::erase_if(wanted_.startup, [&](const auto& earlier) { return same_setting_name(earlier.first, name); });
+  wanted_.startup.emplace_back(std::move(name), std::move(value));
+}
+
 bool ClientStartup::take_startup_parameters() {
   // Those in `options` first, so that a parameter of its own wins, as in PostgreSQL.
-  StartupSettings asked;
-  StartupSettings own;
-  for (auto& [name, value] : message_.parameters) {
-    if (name == "user" || name == "database" || name == "replication" || is_ignored(name)) {
-      continue;
-    }
-    if (name != "options") {
-      own.emplace_back(name, value);
+  for (const auto& [name, value] : message_.parameters) {
+    if (name != "options" || is_ignored(name)) {
       continue;
     }
     auto options = parse_startup_options(value);
@@ -475,23 +480,14 @@ bool ClientStartup::take_startup_parameters() {
           sqlstate::kFeatureNotSupported,
           "unsupported startup parameter in options: only -c name=value and --name=value are known");
     }
-    for (auto& option : *options) {
-      if (!is_ignored(option.first)) {
-        asked.push_back(std::move(option));
-      }
+    for (auto& [its_name, its_value] : *options) {
+      want(std::move(its_name), std::move(its_value));
     }
   }
-  std::move(own.begin(), own.end(), std::back_inserter(asked));
-  for (auto& [name, value] : asked) {
-    if (const auto tracked = find_tracked(name)) {
-      wanted_.tracked[static_cast<size_t>(*tracked)] =
-          *tracked == Tracked::ApplicationName ? clean_application_name(value) : value;
-      continue;
+  for (auto& [name, value] : message_.parameters) {
+    if (name != "user" && name != "database" && name != "replication" && name != "options") {
+      want(std::move(name), std::move(value));
     }
-    std::erase_if(wanted_.startup, [&, &its_name = name](const auto& earlier) {
-      return same_setting_name(earlier.first, its_name);
-    });
-    wanted_.startup.emplace_back(std::move(name), std::move(value));
   }
   if (config_->conf.application_name_add_host) {
     std::string& name = wanted_.tracked[static_cast<size_t>(Tracked::ApplicationName)];
@@ -525,48 +521,53 @@ void ClientStartup::untrack_unreported(uint32_t reported) {
 }
 
 ClientStartup::Readiness ClientStartup::settle_settings() {
-  std::shared_ptr<const Welcome> welcome;
-  Settings known;
   {
     const std::lock_guard lock(pool_->mutex);
-    welcome = pool_->welcome;
-    if (welcome != nullptr) {
-      untrack_unreported(welcome->reported);
-    }
-    const auto found = pool_->startup_known.find(settings_key());
-    if (found != pool_->startup_known.end()) {
-      known = found->second;
-    }
+    welcome_ = pool_->welcome;
   }
-  if (welcome == nullptr) {
+  if (welcome_ == nullptr) {
     settings_sql_.clear();
     return Readiness::NeedsLink;
   }
-  const std::string& application = wanted_[Tracked::ApplicationName];
+  untrack_unreported(welcome_->reported);
+  Settings known = wants_nothing_else(*welcome_->settings) ? welcome_->settings : nullptr;
   if (known == nullptr) {
-    bool certain = wanted_.startup.empty();
-    for (size_t i = 0; i < tracked_count(); i++) {
-      const auto parameter = static_cast<Tracked>(i);
-      certain = certain && (wanted_.tracked[i].empty() || parameter == Tracked::ApplicationName ||
-                            is_same_value(parameter, wanted_.tracked[i], welcome->settings->tracked[i]));
+    const std::lock_guard lock(pool_->mutex);
+    if (const auto found = pool_->startup_known.find(settings_key()); found != pool_->startup_known.end()) {
+      known = found->second;
     }
-    if (!certain) {
-      SettingsValues target = *welcome->settings;
-      target.startup = wanted_.startup;
-      for (size_t i = 0; i < tracked_count(); i++) {
-        if (!wanted_.tracked[i].empty() && static_cast<Tracked>(i) != Tracked::ApplicationName) {
-          target.tracked[i] = wanted_.tracked[i];
-        }
-      }
-      SettingsValues none;
-      none.tracked = welcome->settings->tracked;
-      settings_sql_ = settings_switch(none, target);
-      return Readiness::NeedsLink;
-    }
-    known = welcome->settings;
   }
+  if (known == nullptr) {
+    SettingsValues target = *welcome_->settings;
+    target.startup = wanted_.startup;
+    for (size_t i = 0; i < tracked_count(); i++) {
+      if (!wanted_.tracked[i].empty() && static_cast<Tracked>(i) != Tracked::ApplicationName) {
+        target.tracked[i] = wanted_.tracked[i];
+      }
+    }
+    SettingsValues none;
+    none.tracked = welcome_->settings->tracked;
+    settings_sql_ = settings_switch(none, target);
+    return Readiness::NeedsLink;
+  }
+  const std::string& application = wanted_[Tracked::ApplicationName];
   settings_ = application.empty() ? known : with_tracked(known, Tracked::ApplicationName, application);
   return Readiness::Ready;
+}
+
+// But its application_name, which no server has to be asked about.
+bool ClientStartup::wants_nothing_else(const SettingsValues& in_force) const {
+  if (!wanted_.startup.empty()) {
+    return false;
+  }
+  for (size_t i = 0; i < tracked_count(); i++) {
+    const auto parameter = static_cast<Tracked>(i);
+    if (!wanted_.tracked[i].empty() && parameter != Tracked::ApplicationName &&
+        !is_same_value(parameter, wanted_.tracked[i], in_force.tracked[i])) {
+      return false;
+    }
+  }
+  return true;
 }
 
 void ClientStartup::settings_known(Settings settings) {
@@ -586,13 +587,11 @@ void ClientStartup::settings_known(Settings settings) {
 }
 
 void ClientStartup::append_welcome(std::string& out, uint32_t process_id, const std::string& cancel_key) {
+  constexpr size_t kTheRest = 64;
+  const std::string& statuses = worker_->pool(pool_).parameter_statuses(welcome_, settings_);
+  out.reserve(early_.size() + statuses.size() + kTheRest);
   out += early_;
-  std::shared_ptr<const Welcome> welcome;
-  {
-    const std::lock_guard lock(pool_->mutex);
-    welcome = pool_->welcome;
-  }
-  out += worker_->pool(pool_).parameter_statuses(welcome, settings_);
+  out += statuses;
   append_backend_key_data(out, process_id, cancel_key);
   append_ready_for_query(out, TransactionStatus::Idle);
 }

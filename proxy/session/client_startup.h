@@ -91,7 +91,10 @@ class ClientStartup {
   bool take_replication();
   bool is_ignored(std::string_view parameter) const;
   bool take_startup_parameters();
+  void want(std::string name, std::string value);
   std::string settings_key() const;
+  bool wants_nothing_else(const SettingsValues& in_force) const;
+  void untrack_unreported(uint32_t reported);
 
   Worker* worker_;
   ClientConnection* connection_;
@@ -109,15 +112,14 @@ class ClientStartup {
   std::string user_;
   std::string database_;
   AuthMethod method_ = AuthMethod::Reject;
-  std::unique_ptr<ClientLogin> login_;
+  std::optional<ClientLogin> login_;
   std::string stored_secret_;
   const conf::HbaRule* hba_rule_ = nullptr;  // of config_
   std::string early_;
   bool direct_tls_ = false;
   std::shared_ptr<PoolRuntime> pool_;
-  void untrack_unreported(uint32_t reported);
-
-  SettingsValues wanted_;  // tracked: only those the client gave
+  std::shared_ptr<const Welcome> welcome_;  // of the pool, when the settings were settled
+  SettingsValues wanted_;                   // tracked: only those the client gave
   std::string settings_sql_;
   Settings settings_;
 };

@@ -138,6 +138,34 @@ def test_a_new_database_counts_after_reload(proxy, primary, how):
     wait_until(lets_in, "the database is known")
 
 
+def keepalive_timer(port, client_port):
+    """Seconds until the kernel asks the peer of the accepted socket whether it is there; None: never (proc_net_tcp)."""
+    with open("/proc/net/tcp") as table:
+        for line in table:
+            fields = line.split()
+            if fields[1].endswith(f":{port:04X}") and fields[2].endswith(f":{client_port:04X}"):
+                kind, when = fields[5].split(":")
+                return int(when, 16) / os.sysconf("SC_CLK_TCK") if kind == "02" else None
+    raise AssertionError("no such connection")
+
+
+@pytest.mark.ours
+def test_clients_have_the_keepalive_of_the_last_reload(proxy, workers):
+    process = proxy(workers=workers, tcp_keepidle=1000)
+
+    def timer():
+        with process.wire() as client:
+            return keepalive_timer(process.port, client.socket.getsockname()[1])
+
+    assert 900 < timer() <= 1000
+    process.set(tcp_keepidle=300)
+    process.reload()
+    assert 200 < timer() <= 300
+    process.set(tcp_keepalive=False)
+    process.reload()
+    assert timer() is None
+
+
 def test_a_removed_database_refuses_new_clients(proxy, primary):  # F17
     process = proxy(databases={"app": {"primary": primary.dsn()}, "gone": {"primary": primary.dsn()}})
     with process.wire(database="gone") as client:

@@ -66,7 +66,7 @@ class WorkerTest : public ::testing::Test {
     clients_.push_back(ends[0]);
     ClientAddress address;
     address.is_local = true;
-    group_->accepted(ends[1], address);
+    group_->entrance().accepted(worker(), ends[1], address);
     return *worker().clients().back();
   }
   void client_sends(const std::string& bytes) const {
@@ -108,8 +108,8 @@ TEST_F(WorkerTest, AClientThatWasEvictedDoesNotLogInWithWhatItHadSent) {
   client_sends(startup());
   client.close(CloseReason::TooManyConnections);
   turn();
-  EXPECT_EQ(group_->clients(), 0);
-  EXPECT_EQ(group_->logging_in(), 0);
+  EXPECT_EQ(group_->entrance().clients(), 0);
+  EXPECT_EQ(group_->entrance().logging_in(), 0);
   EXPECT_TRUE(worker().clients().empty());
   EXPECT_TRUE(worker().pools().empty());
 }
