@@ -26,7 +26,8 @@ std::optional<KeyView> KeyBuilder::build(const KeyParts& parts) {
   number(parts.meaning);
   text(parts.user);
   text(parts.role);
-  text(parts.settings);
+  number(parts.settings);
+  text(parts.application_name);
   text(parts.text);
 
   auto types = parts.parameter_types;

@@ -21,8 +21,10 @@ struct KeyParts {
   uint64_t meaning = 0;   // Catalog::version(): what the names in the text mean
   std::string_view user;  // empty in both: the rule shares results between users
   std::string_view role;
-  // All that the client set and that may change a result, in an order of its own: search_path, TimeZone, …
-  std::string_view settings;
+  // A number for all that the client set and that may change a result (search_path, TimeZone, …), but its
+  // application_name, which changes one only where functions or policies may ask for it.
+  uint64_t settings = 0;
+  std::string_view application_name;
   std::string_view text;
   std::span<const Oid> parameter_types;  // as Parse gave them
   std::span<const int16_t> parameter_formats;

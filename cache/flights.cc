@@ -51,17 +51,16 @@ Flights::Joined Flights::join_or_lead(const KeyView& key, Filling filling, const
 }
 
 Flights::Landed Flights::take_down(Flight& flight) {
+  InTheAir::node_type place;  // freed, if it is, after the lock
+  Landed landed;
   const std::scoped_lock lock(mutex_);
-  Landed landed{{}, std::exchange(flight.waiters, {})};
+  landed.filling = std::exchange(flight.filling, {});
+  landed.waiters = std::exchange(flight.waiters, {});
   const auto found = flights_.find(flight.hash);
-  if (found != flights_.end() && found->second.get() == &flight) landed.place = flights_.extract(found);
-  return landed;
-}
-
-void Flights::keep(InTheAir::node_type place) {
-  place.mapped()->filling = {};  // which may be the last to hold its database
-  const std::scoped_lock lock(mutex_);
+  if (found == flights_.end() || found->second.get() != &flight) return landed;
+  place = flights_.extract(found);
   if (landed_.size() < kKeptFlights) landed_.push_back(std::move(place));
+  return landed;
 }
 
 size_t Flights::in_the_air() const {
@@ -85,9 +84,8 @@ const Filling& Flights::Lead::filling() const { return flight_->filling; }
 void Flights::Lead::end(Landing how, const CachedResultRef& result) {
   if (flight_ == nullptr) return;
   Landed landed = flights_->take_down(*flight_);
-  for (const auto& [number, waiter] : landed.waiters) waiter(how, result);
   flight_.reset();
-  if (!landed.place.empty()) flights_->keep(std::move(landed.place));
+  for (const auto& [number, waiter] : landed.waiters) waiter(how, result);
 }
 
 bool Flights::Ticket::leave() {

@@ -109,11 +109,10 @@ class Flights {
   Joined join_or_lead(const KeyView& key, Filling filling, const SessionFloor& floor, const AnswerForm& form,
                       const std::function<Waiter()>& make_waiter);
   struct Landed {
-    InTheAir::node_type place;  // empty: it had none, or another had taken it
+    Filling filling;  // which may be the last to hold its database
     std::vector<std::pair<uint64_t, Waiter>> waiters;
   };
   Landed take_down(Flight& flight);
-  void keep(InTheAir::node_type place);
 
   mutable std::mutex mutex_;
   InTheAir flights_;                         // guarded by mutex_

@@ -14,6 +14,10 @@ namespace {
 constexpr uint32_t kMaxSmallLength = 64 * 1024;
 constexpr size_t kMaxKeptBytes = 64 * 1024;  // a larger buffer is given back after use
 
+bool is_kept(char type) {
+  return type == backend::kRowDescription || type == backend::kDataRow || type == backend::kCommandComplete;
+}
+
 // "SELECT 5"; false: another command.
 bool rows_of_select(std::string_view tag, uint64_t& rows) {
   constexpr std::string_view kSelect = "SELECT ";
@@ -112,56 +116,86 @@ void ResultRecorder::feed(std::string_view bytes) {
   // Most answers come in one piece.
   if (messages_.empty()) messages_.reserve(std::min<uint64_t>(bytes.size(), limit_bytes_));
   while (!bytes.empty() && !is_done()) {
-    if (type_ == 0 && header_.empty() && bytes.size() >= kFrameHeaderBytes) {
-      const std::string_view header = bytes.substr(0, kFrameHeaderBytes);
-      bytes.remove_prefix(kFrameHeaderBytes);
-      if (!begin_message(header)) continue;
-      if (!is_kept(type_)) header_ = header;
-    } else if (type_ == 0) {
-      const size_t n = std::min(bytes.size(), kFrameHeaderBytes - header_.size());
-      header_.append(bytes.substr(0, n));
-      bytes.remove_prefix(n);
-      if (header_.size() < kFrameHeaderBytes || !begin_message(header_)) continue;
-    }
-    const auto n = static_cast<size_t>(std::min<uint64_t>(bytes.size(), missing_));
-    (is_kept(type_) ? messages_ : header_).append(bytes.substr(0, n));
-    bytes.remove_prefix(n);
-    missing_ -= n;
-    if (missing_ == 0) end_message();
+    size_t taken = type_ == 0 && header_.empty() ? feed_whole(bytes) : 0;
+    if (taken == 0) taken = feed_piece(bytes);
+    bytes.remove_prefix(taken);
   }
 }
 
-bool ResultRecorder::is_kept(char type) const {
-  return type == backend::kRowDescription || type == backend::kDataRow || type == backend::kCommandComplete;
-}
-
-bool ResultRecorder::begin_message(std::string_view header) {
+// A message that is there as a whole, with the rows behind it; 0: it is not, or begins none.
+size_t ResultRecorder::feed_whole(std::string_view bytes) {
   Frame frame{};
-  if (peek_frame(header, frame) != FrameStatus::Header) {
-    refuse(Refusal::Malformed);
-    return false;
+  size_t taken = 0;
+  while (peek_frame(bytes.substr(taken), frame) == FrameStatus::Header &&
+         frame.total_bytes() <= bytes.size() - taken) {
+    const bool is_row = frame.type == backend::kDataRow;
+    if (taken > 0 && !is_row) break;
+    if (!is_row && !judge(frame)) return frame.total_bytes();
+    if (!is_row) {
+      begun_at_ = messages_.size();
+      const std::string_view message = bytes.substr(0, frame.total_bytes());
+      if (is_kept(frame.type)) messages_.append(message);
+      type_ = frame.type;
+      end_message(message);
+      return message.size();
+    }
+    taken += frame.total_bytes();
+    if (messages_.size() + taken > limit_bytes_) {
+      refuse(Refusal::TooLarge);
+      return taken;
+    }
+    ++rows_;
   }
+  messages_.append(bytes.substr(0, taken));
+  if (taken > 0 && commands_ != 0) refuse(Refusal::SeveralResults);
+  return taken;
+}
+
+// What there is of a message whose rest is still to come, or that has begun before.
+size_t ResultRecorder::feed_piece(std::string_view bytes) {
+  if (type_ == 0) {
+    const size_t n = std::min(bytes.size(), kFrameHeaderBytes - header_.size());
+    header_.append(bytes.substr(0, n));
+    if (header_.size() < kFrameHeaderBytes) return n;
+    Frame frame{};
+    if (peek_frame(header_, frame) != FrameStatus::Header) {
+      refuse(Refusal::Malformed);
+      return n;
+    }
+    if (!judge(frame)) return n;
+    type_ = frame.type;
+    missing_ = frame.body_bytes();
+    if (is_kept(type_)) {
+      begun_at_ = messages_.size();
+      messages_.append(header_);
+      header_.clear();
+    }
+    if (missing_ == 0) end_message(header_);
+    return n;
+  }
+  const auto n = static_cast<size_t>(std::min<uint64_t>(bytes.size(), missing_));
+  (is_kept(type_) ? messages_ : header_).append(bytes.substr(0, n));
+  missing_ -= n;
+  if (missing_ == 0) end_message(header_);
+  return n;
+}
+
+// Whether it may go on with a message that begins so.
+bool ResultRecorder::judge(const Frame& frame) {
   if (const Refusal why = refusal_of(frame.type); why != Refusal::None) {
     refuse(why);
     return false;
   }
-  if (is_kept(frame.type)) {
-    if (messages_.size() + frame.total_bytes() > limit_bytes_) {
-      refuse(Refusal::TooLarge);
-      return false;
-    }
-    begun_at_ = messages_.size();
-    messages_.append(header);
-  } else if (frame.length > kMaxSmallLength) {
+  if (is_kept(frame.type) ? messages_.size() + frame.total_bytes() > limit_bytes_
+                          : frame.length > kMaxSmallLength) {
     refuse(Refusal::TooLarge);
     return false;
   }
-  type_ = frame.type;
-  missing_ = frame.body_bytes();
   return true;
 }
 
-void ResultRecorder::end_message() {
+// `small`: the message, if it is not one that is kept.
+void ResultRecorder::end_message(std::string_view small) {
   switch (type_) {
     case backend::kRowDescription:
       end_row_description();
@@ -174,10 +208,10 @@ void ResultRecorder::end_message() {
       end_command();
       break;
     case backend::kParameterDescription:
-      parameters_ = header_;
+      parameters_ = small;
       break;
     case backend::kReadyForQuery:
-      end_answer(std::string_view(header_).substr(kFrameHeaderBytes));
+      end_answer(small.substr(kFrameHeaderBytes));
       break;
     default:
       break;

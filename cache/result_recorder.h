@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "cache/cached_result.h"
+#include "protocol/frame_decoder.h"
 
 namespace sportello::cache {
 
@@ -54,9 +55,10 @@ class ResultRecorder {
   CachedResultRef result() const;
 
  private:
-  bool begin_message(std::string_view header);
-  bool is_kept(char type) const;
-  void end_message();
+  size_t feed_whole(std::string_view bytes);
+  size_t feed_piece(std::string_view bytes);
+  bool judge(const Frame& frame);
+  void end_message(std::string_view small);
   void end_row_description();
   void end_command();
   void end_answer(std::string_view body);

@@ -71,9 +71,11 @@ std::optional<cache::KeyView> ClientConnection::cache_key(const CacheVerdict& ve
   }
   // Functions may read what no session says to a server for the sake of its rows.
   const cache::ResolvedFacts& facts = verdict.meaning->facts;
-  cache.settings.clear();
-  append_result_settings(cache.settings, *session_->settings(), facts.stable_functions || facts.row_security);
-  parts.settings = cache.settings;
+  const SettingsValues& settings = *session_->settings();
+  parts.settings = settings.results_id;
+  if (facts.stable_functions || facts.row_security) {
+    parts.application_name = settings[Tracked::ApplicationName];
+  }
   cache.types.clear();
   if (read.statement != nullptr) {
     read_types(read.statement->parameter_types, cache.types);

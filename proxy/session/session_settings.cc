@@ -102,8 +102,30 @@ void append_text(std::string& out, std::string_view text) {
   out.append(reinterpret_cast<const char*>(&size), sizeof size).append(text);
 }
 
+// What has no number yet gets the next one. Values that have not been used for long may get another: then
+// what was kept under the old one is not found any more, and that is all.
+class Numbers {
+ public:
+  uint64_t number_of(std::string id) {
+    constexpr size_t kMostKnown = 10'000;
+    const std::lock_guard lock(mutex_);
+    if (known_.size() >= kMostKnown && !known_.contains(id)) {
+      known_.clear();
+    }
+    const auto [found, is_new] = known_.try_emplace(std::move(id), last_ + 1);
+    last_ += is_new ? 1 : 0;
+    return found->second;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::unordered_map<std::string, uint64_t> known_;  // guarded by mutex_
+  uint64_t last_ = 0;                                // guarded by mutex_
+};
+
 // All but application_name.
-std::string settings_of_results(const SettingsValues& values) {
+uint64_t results_identity(const SettingsValues& values) {
+  static Numbers numbers;
   std::string out;
   for (size_t i = 0; i < tracked_count(); i++) {
     append_text(out,
@@ -113,7 +135,7 @@ std::string settings_of_results(const SettingsValues& values) {
     append_text(out, name);
     append_text(out, value);
   }
-  return out;
+  return numbers.number_of(std::move(out));
 }
 
 struct ExtraTracked {
@@ -192,7 +214,7 @@ Settings intern_settings(SettingsValues values) {
   values.startup_id = startup_identity(values.startup);
   values.reading_id = reading_identity(values);
   values.encoding_is_ascii_safe = sql::encoding_is_ascii_safe(values[Tracked::ClientEncoding]);
-  values.of_results = settings_of_results(values);
+  values.results_id = results_identity(values);
   std::string id = identity(values);
   InternTable& table = intern_table();
   const std::lock_guard lock(table.mutex);
@@ -310,11 +332,6 @@ std::string settings_switch(const SettingsValues& from, const SettingsValues& to
     }
   }
   return sql;
-}
-
-void append_result_settings(std::string& out, const SettingsValues& settings, bool with_application_name) {
-  out.append(settings.of_results);
-  append_text(out, with_application_name ? settings[Tracked::ApplicationName] : std::string_view());
 }
 
 std::optional<StartupSettings> parse_startup_options(std::string_view options) {

@@ -60,12 +60,13 @@ using StartupSettings = std::vector<std::pair<std::string, std::string>>;
 struct SettingsValues {
   std::array<std::string, kTrackedSlots> tracked;  // empty: never reported, so not known and not set
   StartupSettings startup;
-  uint64_t startup_id =
-      0;  // equal for equal `startup`, 0 for none; set by intern_settings(), as the next two
+  uint64_t startup_id = 0;  // equal for equal `startup`, 0 for none; set by intern_settings(), as all below
   // Equal for equal values of all that a text means something else under: encoding, dates, quoting.
   uint64_t reading_id = 0;
   bool encoding_is_ascii_safe = true;  // client_encoding is (lexer.h)
-  std::string of_results;              // see append_result_settings(); made by intern_settings(), too
+  // Of all that may change a result but application_name, for a cache's key: no other values ever have the
+  // same.
+  uint64_t results_id = 0;
 
   const std::string& operator[](Tracked parameter) const { return tracked[static_cast<size_t>(parameter)]; }
 };
@@ -93,9 +94,6 @@ bool is_portable_setting(std::string_view name, std::string_view value);
 // `to`; empty if there is nothing to do. Values are quoted whatever standard_conforming_strings is on the
 // link.
 std::string settings_switch(const SettingsValues& from, const SettingsValues& to);
-
-// All of them that may change a result, for a cache's key: equal bytes for equal values only.
-void append_result_settings(std::string& out, const SettingsValues& settings, bool with_application_name);
 
 // The settings in a startup packet's `options`: "-c name=value", "-cname=value", "--name=value", with
 // backslash escapes. Nothing if there is a switch of another kind.

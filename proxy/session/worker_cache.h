@@ -36,7 +36,6 @@ struct WorkerCache {
   cache::WorkerRuleCounts counts;
   CachedRead read;  // the last one looked at
   cache::KeyBuilder keys;
-  std::string settings;
   std::vector<cache::Oid> types;
   uint64_t last_wait = 0;  // a number for each time that a session waits for another's answer
 

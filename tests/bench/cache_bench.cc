@@ -34,7 +34,7 @@ struct World {
     return *keys.build({.database = 1,
                         .user = "portal",
                         .role = "portal",
-                        .settings = "search_path=public",
+                        .settings = 3,
                         .text = kText,
                         .parameters = parameters});
   }

@@ -24,7 +24,8 @@ const KeyParts kParts{.database = 1,
                       .meaning = 7,
                       .user = "anna",
                       .role = "anna",
-                      .settings = "search_path=public",
+                      .settings = 3,
+                      .application_name = "portal",
                       .text = "SELECT 1",
                       .parameter_types = kTypes,
                       .parameter_formats = kFormats,
@@ -54,7 +55,8 @@ TEST(CacheKey, DiffersInEachPart) {  // S46, S49, S54
   expect_new([](KeyParts& p) { p.meaning = 8; });
   expect_new([](KeyParts& p) { p.user = "bruno"; });
   expect_new([](KeyParts& p) { p.role = "bruno"; });
-  expect_new([](KeyParts& p) { p.settings = "search_path=private"; });
+  expect_new([](KeyParts& p) { p.settings = 4; });
+  expect_new([](KeyParts& p) { p.application_name = "reports"; });
   expect_new([](KeyParts& p) { p.text = "SELECT 2"; });
   expect_new([&](KeyParts& p) { p.parameter_types = types; });
   expect_new([&](KeyParts& p) { p.parameter_formats = formats; });
@@ -66,7 +68,7 @@ TEST(CacheKey, DiffersInEachPart) {  // S46, S49, S54
 
 TEST(CacheKey, KeepsItsPartsApart) {
   EXPECT_NE(key_of({.user = "ab", .role = "c"}), key_of({.user = "a", .role = "bc"}));
-  EXPECT_NE(key_of({.settings = "", .text = "x"}), key_of({.settings = "x", .text = ""}));
+  EXPECT_NE(key_of({.application_name = "", .text = "x"}), key_of({.application_name = "x", .text = ""}));
   const Values joined{"ab", "c"}, apart{"a", "bc"};
   EXPECT_NE(key_of({.parameters = joined}), key_of({.parameters = apart}));
 }
