@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "tests/unit/proxy/support/memory_link.h"
 
 namespace sportello::proxy {
@@ -34,6 +36,36 @@ TEST(SessionSettings, OneTrackedValueCanBeChanged) {
   EXPECT_EQ((*after)[Tracked::TimeZone], "Asia/Tokyo");
   EXPECT_EQ((*before)[Tracked::TimeZone], "UTC");
   EXPECT_EQ(with_tracked(after, Tracked::TimeZone, "UTC"), before);
+}
+
+TEST(SessionSettings, WhatChangesResultsHasANumberOfItsOwnAsLongAsNobodyHasTheValues) {
+  SettingsValues values;
+  values.tracked[static_cast<size_t>(Tracked::DateStyle)] = "ISO, MDY";
+  values.startup = {{"search_path", "a"}};
+  const uint64_t id = intern_settings(values)->results_id;
+  EXPECT_EQ(intern_settings(values)->results_id, id) << "nobody held them in between";
+
+  SettingsValues named = values;
+  named.tracked[static_cast<size_t>(Tracked::ApplicationName)] = "portal";
+  EXPECT_EQ(intern_settings(named)->results_id, id) << "it is in the key by itself";
+
+  SettingsValues other = values;
+  other.startup = {{"search_path", "b"}};
+  const uint64_t other_id = intern_settings(other)->results_id;
+  EXPECT_NE(other_id, id);
+  other.tracked[static_cast<size_t>(Tracked::DateStyle)] = "SQL, DMY";
+  EXPECT_NE(intern_settings(other)->results_id, other_id);
+}
+
+TEST(SessionSettings, NumbersOfResultsAreNeverGivenTwice) {
+  constexpr int kMoreThanAreKnown = 10'100;
+  std::set<uint64_t> ids;
+  SettingsValues values;
+  for (int i = 0; i < kMoreThanAreKnown; i++) {
+    values.startup = {{"app.number", std::to_string(i)}};
+    ids.insert(intern_settings(values)->results_id);
+  }
+  EXPECT_EQ(ids.size(), static_cast<size_t>(kMoreThanAreKnown));
 }
 
 TEST(SessionSettings, NamesAreFoundInAnyCase) {
