@@ -1,34 +1,58 @@
 #include "cache/cached_result.h"
 
 #include <algorithm>
-#include <cstddef>
 #include <new>
-#include <type_traits>
+#include <utility>
 
 #include "cache/heap_bytes.h"
 #include "cache/row_description.h"
 #include "protocol/invariant.h"
 
 namespace sportello::cache {
+namespace {
 
-CachedResultRef CachedResult::make(std::string_view messages, size_t description_bytes,
-                                   std::string_view parameter_description, uint64_t rows) {
-  static_assert(std::is_trivially_destructible_v<CachedResult>, "nobody calls its destructor");
-  static_assert(alignof(CachedResult) <= alignof(std::max_align_t));
-  invariant(description_bytes <= messages.size(), "the description is part of the messages");
-  const size_t size = parameter_description.size() + messages.size();
-  const auto block = std::make_shared_for_overwrite<std::byte[]>(sizeof(CachedResult) + size);
-  auto* const result = new (block.get()) CachedResult;
-  result->size_ = size;
-  result->parameter_bytes_ = parameter_description.size();
-  result->description_bytes_ = description_bytes;
-  result->rows_ = rows;
-  std::byte* const bytes = block.get() + sizeof(CachedResult);
-  std::copy_n(reinterpret_cast<const std::byte*>(parameter_description.data()), parameter_description.size(),
-              bytes);
-  std::copy_n(reinterpret_cast<const std::byte*>(messages.data()), messages.size(),
-              bytes + parameter_description.size());
-  return {block, result};
+// Gives `extra` bytes more, behind the one object that is asked for.
+template <typename T>
+class RoomBehind {
+ public:
+  using value_type = T;
+
+  explicit RoomBehind(size_t extra) : extra_(extra) {}
+  template <typename Other>
+  explicit RoomBehind(const RoomBehind<Other>& other) : extra_(other.extra()) {}
+
+  T* allocate(size_t n) { return static_cast<T*>(::operator new(n * sizeof(T) + extra_)); }
+  void deallocate(T* memory, size_t /*n*/) noexcept { ::operator delete(memory); }
+  size_t extra() const { return extra_; }
+
+ private:
+  size_t extra_;
+};
+
+// No message is longer than its length word can say.
+uint32_t small(size_t bytes) { return static_cast<uint32_t>(bytes); }
+
+}  // namespace
+
+CachedResult::CachedResult(Token /*token*/, const Answer& answer, const KeyView& key, Filling filling)
+    : hash_(key.hash),
+      bytes_(key.bytes.size() + answer.parameter_description.size() + answer.messages.size()),
+      key_bytes_(small(key.bytes.size())),
+      parameter_bytes_(small(answer.parameter_description.size())),
+      description_bytes_(small(answer.description_bytes)),
+      filling_(std::move(filling)),
+      rows_(answer.rows) {
+  char* at = reinterpret_cast<char*>(this + 1);
+  for (const std::string_view part : {key.bytes, answer.parameter_description, answer.messages}) {
+    at = std::copy(part.begin(), part.end(), at);
+  }
+}
+
+CachedResultRef CachedResult::make(const Answer& answer, const KeyView& key, Filling filling) {
+  invariant(answer.description_bytes <= answer.messages.size(), "the description is part of the messages");
+  const RoomBehind<CachedResult> room(key.bytes.size() + answer.parameter_description.size() +
+                                      answer.messages.size());
+  return std::allocate_shared<CachedResult>(room, Token(), answer, key, std::move(filling));
 }
 
 void CachedResult::append_statement_description(std::string& out) const {
@@ -39,8 +63,8 @@ void CachedResult::append_statement_description(std::string& out) const {
 }
 
 size_t CachedResult::memory_bytes() const {
-  constexpr size_t kControlBlock = 32;  // counts, and how many bytes there are
-  return heap_bytes(kControlBlock + sizeof(CachedResult) + size_);
+  constexpr size_t kControlBlock = 24;  // its counts, and how much room there is
+  return heap_bytes(kControlBlock + sizeof(CachedResult) + bytes_) + filling_.snapshot.heap_bytes();
 }
 
 }  // namespace sportello::cache

@@ -9,7 +9,7 @@ constexpr size_t kKeptFlights = 64;
 
 }  // namespace
 
-Flights::Joined Flights::join_or_lead(const KeyView& key, Filling filling, const SessionFloor& floor,
+Flights::Joined Flights::join_or_lead(const KeyView& key, Filling&& filling, const SessionFloor& floor,
                                       const AnswerForm& form, const std::function<Waiter()>& make_waiter) {
   Joined joined;
   const std::scoped_lock lock(mutex_);

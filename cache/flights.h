@@ -22,7 +22,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "cache/stored_result.h"
+#include "cache/cached_result.h"
 
 namespace sportello::cache {
 
@@ -82,7 +82,7 @@ class Flights {
 
   // `filling` was noted just now; a Waiter is made of `waiter` only if there is a flight to wait for.
   template <typename Callable>
-  Joined join(const KeyView& key, Filling filling, const SessionFloor& floor, const AnswerForm& form,
+  Joined join(const KeyView& key, Filling&& filling, const SessionFloor& floor, const AnswerForm& form,
               Callable&& waiter) {
     return join_or_lead(key, std::move(filling), floor, form,
                         [&waiter] { return Waiter(std::forward<Callable>(waiter)); });
@@ -106,8 +106,8 @@ class Flights {
   // wait for it.
   using InTheAir = std::unordered_map<uint64_t, std::shared_ptr<Flight>>;
 
-  Joined join_or_lead(const KeyView& key, Filling filling, const SessionFloor& floor, const AnswerForm& form,
-                      const std::function<Waiter()>& make_waiter);
+  Joined join_or_lead(const KeyView& key, Filling&& filling, const SessionFloor& floor,
+                      const AnswerForm& form, const std::function<Waiter()>& make_waiter);
   struct Landed {
     Filling filling;  // which may be the last to hold its database
     std::vector<std::pair<uint64_t, Waiter>> waiters;

@@ -256,9 +256,9 @@ void ResultRecorder::refuse(Refusal why) {
   std::string().swap(parameters_);
 }
 
-CachedResultRef ResultRecorder::result() const {
+CachedResultRef ResultRecorder::result(const KeyView& key, const Filling& filling) const {
   if (refusal() != Refusal::None) return nullptr;
-  return CachedResult::make(messages_, description_bytes_, parameters_, rows_);
+  return CachedResult::make({messages_, description_bytes_, parameters_, rows_}, key, filling);
 }
 
 }  // namespace sportello::cache

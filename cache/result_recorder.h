@@ -51,8 +51,8 @@ class ResultRecorder {
   bool is_done() const { return ready_ || refusal_ != Refusal::None; }
   // None only if result() gives something.
   Refusal refusal() const { return is_done() ? refusal_ : Refusal::Unfinished; }
-  // nullptr: see refusal().
-  CachedResultRef result() const;
+  // To be kept under `key`. nullptr: see refusal().
+  CachedResultRef result(const KeyView& key = {}, const Filling& filling = {}) const;
 
  private:
   size_t feed_whole(std::string_view bytes);

@@ -3,6 +3,7 @@
 #include <mutex>
 
 #include "cache/heap_bytes.h"
+#include "protocol/invariant.h"
 
 namespace sportello::cache {
 namespace {
@@ -12,7 +13,7 @@ constexpr size_t kFirstBuckets = 16;
 constexpr size_t kMostABucket = 2;
 
 // NOLINTNEXTLINE(bugprone-sizeof-expression): a bucket is a pointer
-uint64_t table_bytes(size_t buckets) { return heap_bytes(buckets * sizeof(StoredResult*)); }
+uint64_t table_bytes(size_t buckets) { return heap_bytes(buckets * sizeof(CachedResult*)); }
 
 }  // namespace
 
@@ -20,54 +21,50 @@ uint64_t table_bytes(size_t buckets) { return heap_bytes(buckets * sizeof(Stored
 ResultShard::ResultShard(MemoryBudget& budget) : budget_(budget), buckets_(kFirstBuckets) {}
 
 ResultShard::~ResultShard() {
-  drop_if([](const StoredResult&) { return true; });
+  drop_if([](const CachedResult&) { return true; });
   if (buckets_.size() > kFirstBuckets) budget_.give(table_bytes(buckets_.size()));
 }
 
-StoredResult* ResultShard::find_in_bucket(const KeyView& key) const {
-  StoredResult* found = buckets_[key.hash & (buckets_.size() - 1)];
-  while (found != nullptr && (found->hash != key.hash || found->key() != key.bytes)) {
-    found = found->next_in_bucket;
+const CachedResult* ResultShard::find_in_bucket(const KeyView& key) const {
+  const CachedResult* found = buckets_[key.hash & (buckets_.size() - 1)];
+  while (found != nullptr && (found->hash_ != key.hash || found->key().bytes != key.bytes)) {
+    found = found->place_.next_in_bucket;
   }
   return found;
 }
 
-bool ResultShard::put(std::unique_ptr<StoredResult> result, size_t& evicted) {
-  std::unique_ptr<StoredResult> before;
+bool ResultShard::put(const CachedResultRef& result, size_t& evicted) {
+  CachedResultRef replaced;
   Dropped dropped;
   const std::unique_lock lock(mutex_);
-  before.reset(find_in_bucket({result->key(), result->hash}));
-  if (before != nullptr && before->filling.as_of > result->filling.as_of &&
-      before->filling.snapshot.is_valid()) {
-    static_cast<void>(before.release());  // it stays
+  const CachedResult* const before = find_in_bucket(result->key());
+  if (before != nullptr && before->filling_.as_of > result->filling_.as_of &&
+      before->filling_.snapshot.is_valid()) {
     budget_.give(result->memory_bytes());
     return false;
   }
-  if (before != nullptr) unlink(before.get());
+  if (before != nullptr) replaced = unlink(*before);
   grow_if_crowded(dropped);
   evicted += dropped.size();
-  link(result.release());
+  link(result);
   return true;
 }
 
 bool ResultShard::evict_one() {
-  std::unique_ptr<StoredResult> victim;
+  CachedResultRef evicted;
   const std::unique_lock lock(mutex_);
-  victim.reset(next_victim());
+  const CachedResult* const victim = next_victim();
   if (victim == nullptr) return false;
-  unlink(victim.get());
+  evicted = unlink(*victim);
   return true;
 }
 
-size_t ResultShard::drop_if(const std::function<bool(const StoredResult&)>& unwanted) {
+size_t ResultShard::drop_if(const std::function<bool(const CachedResult&)>& unwanted) {
   Dropped dropped;
   const std::unique_lock lock(mutex_);
-  for (StoredResult* result = newest_; result != nullptr;) {
-    StoredResult* const next = result->older;
-    if (unwanted(*result)) {
-      unlink(result);
-      dropped.emplace_back(result);
-    }
+  for (const CachedResult* result = newest_; result != nullptr;) {
+    const CachedResult* const next = result->place_.older;
+    if (unwanted(*result)) dropped.push_back(unlink(*result));
     result = next;
   }
   return dropped.size();
@@ -83,35 +80,39 @@ size_t ResultShard::buckets() const {
   return buckets_.size();
 }
 
-StoredResult* ResultShard::next_victim() {
-  StoredResult* at = hand_ != nullptr ? hand_ : oldest_;
-  while (at != nullptr && at->is_visited.exchange(false, std::memory_order_relaxed)) {
-    at = at->newer != nullptr ? at->newer : oldest_;
+const CachedResult* ResultShard::next_victim() {
+  const CachedResult* at = hand_ != nullptr ? hand_ : oldest_;
+  while (at != nullptr && at->place_.is_visited.exchange(false, std::memory_order_relaxed)) {
+    at = at->place_.newer != nullptr ? at->place_.newer : oldest_;
   }
   hand_ = at;
   return at;
 }
 
-void ResultShard::link(StoredResult* result) {
-  StoredResult*& first = bucket(result->hash);
-  result->next_in_bucket = first;
-  first = result;
-  result->older = newest_;
-  (newest_ != nullptr ? newest_->newer : oldest_) = result;
-  newest_ = result;
+void ResultShard::link(const CachedResultRef& result) {
+  CachedResult::Place& place = result->place_;
+  invariant(place.kept == nullptr, "a result is put once");
+  const CachedResult*& first = bucket(result->hash_);
+  place.kept = result;
+  place.next_in_bucket = first;
+  first = result.get();
+  place.older = newest_;
+  (newest_ != nullptr ? newest_->place_.newer : oldest_) = result.get();
+  newest_ = result.get();
   ++size_;
 }
 
-// And its bytes are given back: from here on it is the caller's to free.
-void ResultShard::unlink(StoredResult* result) {
-  StoredResult** at = &bucket(result->hash);
-  while (*at != result) at = &(*at)->next_in_bucket;
-  *at = result->next_in_bucket;
-  if (hand_ == result) hand_ = result->newer;
-  (result->newer != nullptr ? result->newer->older : newest_) = result->older;
-  (result->older != nullptr ? result->older->newer : oldest_) = result->newer;
+CachedResultRef ResultShard::unlink(const CachedResult& result) {
+  CachedResult::Place& place = result.place_;
+  const CachedResult** at = &bucket(result.hash_);
+  while (*at != &result) at = &(*at)->place_.next_in_bucket;
+  *at = place.next_in_bucket;
+  if (hand_ == &result) hand_ = place.newer;
+  (place.newer != nullptr ? place.newer->place_.older : newest_) = place.older;
+  (place.older != nullptr ? place.older->place_.newer : oldest_) = place.newer;
   --size_;
-  budget_.give(result->memory_bytes());
+  budget_.give(result.memory_bytes());
+  return std::move(place.kept);
 }
 
 // Where the budget has nothing left, chains grow a little longer first: a table that is just large enough
@@ -119,17 +120,16 @@ void ResultShard::unlink(StoredResult* result) {
 void ResultShard::grow_if_crowded(Dropped& evicted) {
   if (size_ < buckets_.size()) return;
   while (!budget_.try_take(table_bytes(2 * buckets_.size()))) {
-    StoredResult* const victim =
+    const CachedResult* const victim =
         size_ < kMostABucket * buckets_.size() && evicted.empty() ? nullptr : next_victim();
     if (victim == nullptr) return;
-    unlink(victim);
-    evicted.emplace_back(victim);
+    evicted.push_back(unlink(*victim));
   }
   const uint64_t given = buckets_.size() > kFirstBuckets ? table_bytes(buckets_.size()) : 0;
-  std::vector<StoredResult*> larger(2 * buckets_.size());
-  for (StoredResult* result = newest_; result != nullptr; result = result->older) {
-    StoredResult*& first = larger[result->hash & (larger.size() - 1)];
-    result->next_in_bucket = first;
+  std::vector<const CachedResult*> larger(2 * buckets_.size());
+  for (const CachedResult* result = newest_; result != nullptr; result = result->place_.older) {
+    const CachedResult*& first = larger[result->hash_ & (larger.size() - 1)];
+    result->place_.next_in_bucket = first;
     first = result;
   }
   buckets_.swap(larger);

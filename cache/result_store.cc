@@ -6,10 +6,10 @@ namespace sportello::cache {
 namespace {
 
 // The session's floor first, the epochs last: the follower moves epochs before it says how far it is. (C3)
-LookUp judge(const StoredResult& stored, const Wanted& wanted) {
-  const Filling& filling = stored.filling;
+LookUp judge(const CachedResult& stored, const Wanted& wanted) {
+  const Filling& filling = stored.filling();
   if (wanted.now - filling.sent_at >= wanted.ttl) return LookUp::Expired;
-  if (!stored.result->form().covers(wanted.form)) return LookUp::Incomplete;
+  if (!stored.form().covers(wanted.form)) return LookUp::Incomplete;
   if (!wanted.floor.is_in(filling.as_of)) return LookUp::BeforeOwnWrite;
   return filling.snapshot.is_valid() ? LookUp::Hit : LookUp::Invalidated;
 }
@@ -40,25 +40,24 @@ ResultStore::ResultStore(uint64_t max_bytes, size_t shards) : budget_(max_bytes)
 
 Found ResultStore::look_up(const Wanted& wanted) const {
   Found found;
-  shards_[shard_of(wanted.key.hash)]->find(wanted.key, [&](const StoredResult& stored) {
-    found.outcome = judge(stored, wanted);
-    if (found.outcome == LookUp::Hit) found.result = stored.result;
+  shards_[shard_of(wanted.key.hash)]->find(wanted.key, [&](const CachedResultRef& stored) {
+    found.outcome = judge(*stored, wanted);
+    if (found.outcome == LookUp::Hit) found.result = stored;
     return found.outcome == LookUp::Hit;
   });
   return found;
 }
 
-bool ResultStore::put(const KeyView& key, Filling filling, CachedResultRef result) {
-  if (!filling.snapshot.is_valid()) return false;
-  auto stored = StoredResult::make(key, std::move(filling), std::move(result));
-  const uint64_t bytes = stored->memory_bytes();
+bool ResultStore::put(const CachedResultRef& result) {
+  if (!result->filling().snapshot.is_valid()) return false;
+  const uint64_t bytes = result->memory_bytes();
   if (bytes > max_bytes()) return false;
-  const size_t shard = shard_of(key.hash);
+  const size_t shard = shard_of(result->key().hash);
   while (!budget_.try_take(bytes)) {
     if (!evict_one(shard)) return false;
   }
   size_t evicted = 0;
-  const bool kept = shards_[shard]->put(std::move(stored), evicted);
+  const bool kept = shards_[shard]->put(result, evicted);
   if (evicted > 0) evictions_.fetch_add(evicted, std::memory_order_relaxed);
   return kept;
 }
@@ -80,22 +79,22 @@ void ResultStore::set_max_bytes(uint64_t max_bytes) {
   }
 }
 
-size_t ResultStore::drop_if(const std::function<bool(const StoredResult&)>& unwanted) {
+size_t ResultStore::drop_if(const std::function<bool(const CachedResult&)>& unwanted) {
   size_t dropped = 0;
   for (const auto& shard : shards_) dropped += shard->drop_if(unwanted);
   return dropped;
 }
 
 size_t ResultStore::flush() {
-  return drop_if([](const StoredResult&) { return true; });
+  return drop_if([](const CachedResult&) { return true; });
 }
 
 size_t ResultStore::flush_rule(uint64_t rule) {
-  return drop_if([rule](const StoredResult& stored) { return stored.filling.rule == rule; });
+  return drop_if([rule](const CachedResult& stored) { return stored.filling().rule == rule; });
 }
 
 size_t ResultStore::flush_database(uint64_t database) {
-  return drop_if([database](const StoredResult& stored) { return stored.filling.database == database; });
+  return drop_if([database](const CachedResult& stored) { return stored.filling().database == database; });
 }
 
 size_t ResultStore::buckets() const {

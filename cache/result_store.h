@@ -50,8 +50,8 @@ class ResultStore {
   explicit ResultStore(uint64_t max_bytes, size_t shards = kDefaultShards);
 
   Found look_up(const Wanted& wanted) const;
-  // False: it was not good any more, does not fit, or a later one is there.
-  bool put(const KeyView& key, Filling filling, CachedResultRef result);
+  // Under its key. False: it was not good any more, does not fit, or a later one is there. Once only of each.
+  bool put(const CachedResultRef& result);
   // A smaller bound takes effect before this returns.
   void set_max_bytes(uint64_t max_bytes);
   // How many went.
@@ -68,7 +68,7 @@ class ResultStore {
  private:
   size_t shard_of(uint64_t hash) const { return (hash >> 40) % shards_.size(); }
   bool evict_one(size_t first_shard);
-  size_t drop_if(const std::function<bool(const StoredResult&)>& unwanted);
+  size_t drop_if(const std::function<bool(const CachedResult&)>& unwanted);
 
   MemoryBudget budget_;
   std::vector<std::unique_ptr<ResultShard>> shards_;

@@ -228,7 +228,10 @@ void ClientConnection::finish_fill() {
   session_->record_answer(nullptr);
   std::unique_ptr<CacheFill> fill = std::move(fill_);
   RuleCounts& counts = *fill->counts;
-  const cache::CachedResultRef result = fill->recorder.result();
+  const cache::Filling& filling = fill->lead ? fill->lead->filling() : fill->filling;
+  const cache::KeyView key =
+      fill->lead ? fill->lead->key() : cache::KeyView{.bytes = fill->key, .hash = fill->hash};
+  const cache::CachedResultRef result = fill->recorder.result(key, filling);
   if (result == nullptr) {
     RuleCounts::add(counts.refused, fill->recorder.refusal());
     if (fill->lead) {
@@ -237,16 +240,13 @@ void ClientConnection::finish_fill() {
     worker_->cache().give_back(std::move(fill));
     return;
   }
-  const cache::Filling& filling = fill->lead ? fill->lead->filling() : fill->filling;
   if (fill->shadowed != nullptr) {
     RuleCounts::add(counts.shadow_hits);
     if (filling.snapshot.is_valid() && fill->shadowed->rows_and_end() != result->rows_and_end()) {
       RuleCounts::add(counts.shadow_differences);
     }
   }
-  const cache::KeyView key =
-      fill->lead ? fill->lead->key() : cache::KeyView{.bytes = fill->key, .hash = fill->hash};
-  const bool kept = worker_->cache().shared.store.put(key, filling, result);
+  const bool kept = worker_->cache().shared.store.put(result);
   RuleCounts::add(kept ? counts.stored : counts.not_stored);
   if (fill->lead) {
     fill->lead->land(result);

@@ -22,10 +22,8 @@ constexpr size_t kKeys = 10'000;
 
 struct World {
   explicit World(uint64_t max_bytes, size_t row_bytes = 200) : store(max_bytes) {
-    std::string messages;
     for (int i = 0; i < 20; ++i) append_text_data_row(messages, {std::string(row_bytes, 'x')});
     append_command_complete(messages, "SELECT 20");
-    result = CachedResult::make(messages, 0, "", 20);
   }
 
   static KeyView key(KeyBuilder& keys, size_t number) {
@@ -40,7 +38,8 @@ struct World {
   }
   void put(const KeyView& key) {
     const TableState* const tags[] = {&tables->of(1), &tables->of(2)};
-    store.put(key, {Snapshot::take(tables, tags), board.sequence(), now, 1, 1}, result);
+    store.put(CachedResult::make({messages, 0, "", 20}, key,
+                                 {Snapshot::take(tables, tags), board.sequence(), now, 1, 1}));
   }
   void fill() {
     KeyBuilder keys;
@@ -50,7 +49,7 @@ struct World {
   std::shared_ptr<TableStates> tables = std::make_shared<TableStates>();
   FreshnessBoard board{*tables};
   ResultStore store;
-  CachedResultRef result;
+  std::string messages;
   Clock::time_point now{};
 };
 
@@ -121,10 +120,9 @@ void Overhead(benchmark::State& state) {
     auto world = std::make_unique<World>(1ULL << 30);
     KeyBuilder keys;
     for (size_t i = 0; i < 100'000; ++i) {
-      world->result = CachedResult::make(world->result->messages(), 0, "", 20);
       world->put(World::key(keys, i));
     }
-    const auto payload = static_cast<double>(world->result->messages().size() * world->store.size());
+    const auto payload = static_cast<double>(world->messages.size() * world->store.size());
     state.counters["overhead_%"] = (static_cast<double>(world->store.used_bytes()) / payload - 1) * 100;
   }
 }
@@ -183,8 +181,9 @@ void InvalidateAndFillAgain(benchmark::State& state) {
   KeyBuilder keys;
   const KeyView key = World::key(keys, static_cast<size_t>(state.thread_index()));
   const auto put = [&] {
-    world.store.put(key, {Snapshot::take(world.tables, tags), world.board.sequence(), world.now, 1, 1},
-                    world.result);
+    world.store.put(
+        CachedResult::make({world.messages, 0, "", 20}, key,
+                           {Snapshot::take(world.tables, tags), world.board.sequence(), world.now, 1, 1}));
   };
   const auto look_up = [&] {
     return world.store.look_up({key, world.now, std::chrono::hours(1), {}, {}}).outcome;

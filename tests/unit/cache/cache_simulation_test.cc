@@ -263,8 +263,8 @@ class Simulation {
     Filling of_flight = read.filling;
     if (!rules_.joins_of_valid) of_flight.snapshot = Snapshot::take(never_written_, {});
     Flights::Joined joined =
-        flights_.join(key_of(read), of_flight, rules_.joins_own_writes ? floor : SessionFloor(), {},
-                      [&session](Landing how, const CachedResultRef& result) {
+        flights_.join(key_of(read), std::move(of_flight), rules_.joins_own_writes ? floor : SessionFloor(),
+                      {}, [&session](Landing how, const CachedResultRef& result) {
                         session.news = {how, result};
                       });
     read.waits = !joined.lead;
@@ -288,7 +288,7 @@ class Simulation {
     const CachedResultRef result = result_of(text_of(*read.seen));
     if (!rules_.early_snapshots) read.filling.snapshot = Snapshot::take(tables_, states(read));
     const bool is_kept = pick(20) != 0;
-    if (is_kept) store_.put(key_of(read), read.filling, result);
+    if (is_kept) store_.put(kept_as(key_of(read), read.filling, result));
     if (read.lead) is_kept ? read.lead->land(result) : read.lead->land_unkept();
     end_read(session, *read.seen);
   }

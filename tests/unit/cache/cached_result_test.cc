@@ -12,7 +12,7 @@ TEST(CachedResult, GivesEachProtocolItsPart) {
   const std::string description = description_of({"a", "b"});
   const std::string rest = row_of({"1", std::nullopt}) + complete("SELECT 1");
   const CachedResultRef result =
-      CachedResult::make(description + rest, description.size(), message('t', {"\0\0", 2}), 1);
+      CachedResult::make({description + rest, description.size(), message('t', {"\0\0", 2}), 1});
   EXPECT_EQ(result->description(), description);
   EXPECT_EQ(result->rows_and_end(), rest);
   EXPECT_EQ(result->messages(), description + rest);
@@ -22,7 +22,7 @@ TEST(CachedResult, GivesEachProtocolItsPart) {
 
 TEST(CachedResult, SaysThatADescriptionWasNeverSent) {
   const std::string rest = row_of({"1"}) + complete("SELECT 1");
-  const CachedResultRef result = CachedResult::make(rest, 0, "", 1);
+  const CachedResultRef result = CachedResult::make({rest, 0, "", 1});
   EXPECT_EQ(result->rows_and_end(), rest);
   EXPECT_FALSE(result->form().covers({.description = true}));
   EXPECT_FALSE(result->form().covers({.parameter_description = true}));
@@ -32,7 +32,7 @@ TEST(CachedResult, SaysThatADescriptionWasNeverSent) {
 TEST(CachedResult, DescribesTheStatementWithFormatsNotKnown) {
   const std::string description = description_of({"a", "b"}, 1);
   const CachedResultRef result =
-      CachedResult::make(description + complete("SELECT 0"), description.size(), "", 0);
+      CachedResult::make({description + complete("SELECT 0"), description.size(), "", 0});
   std::string out = "x";
   result->append_statement_description(out);
   EXPECT_EQ(out, "x" + description_of({"a", "b"}, 0));
@@ -40,8 +40,8 @@ TEST(CachedResult, DescribesTheStatementWithFormatsNotKnown) {
 
 TEST(CachedResult, CountsAtLeastItsBytes) {
   const std::string rest = row_of({std::string(4'000, 'x')}) + complete("SELECT 1");
-  EXPECT_GT(CachedResult::make(rest, 0, "", 1)->memory_bytes(), rest.size());
-  EXPECT_LT(CachedResult::make(rest, 0, "", 1)->memory_bytes(), rest.size() + 256);
+  EXPECT_GT(CachedResult::make({rest, 0, "", 1})->memory_bytes(), rest.size());
+  EXPECT_LT(CachedResult::make({rest, 0, "", 1})->memory_bytes(), rest.size() + 320);
 }
 
 TEST(RowDescription, TakesOneFormatForAllOrOneAColumn) {

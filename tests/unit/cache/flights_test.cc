@@ -102,7 +102,7 @@ TEST_F(FlightsTest, WhoWaitedSinceBeforeAWriteMayHaveTheResultThatTheStoreRefuse
   join("q");
   write(notaries);
   const CachedResultRef result = result_of("v");
-  EXPECT_FALSE(store.put(first.lead->key(), first.lead->filling(), result));
+  EXPECT_FALSE(store.put(kept_as(first.lead->key(), first.lead->filling(), result)));
   first.lead->land(result);
   ASSERT_EQ(news.size(), 1U);
   EXPECT_EQ(news[0].second, result);

@@ -49,8 +49,15 @@ inline std::string message(char type, std::string_view body = {}) {
 // A result of one row that holds `value`.
 inline CachedResultRef result_of(std::string_view value, bool described = true) {
   const std::string description = described ? description_of({"v"}) : "";
-  return CachedResult::make(description + row_of({std::string(value)}) + complete("SELECT 1"),
-                            description.size(), "", 1);
+  return CachedResult::make(
+      {description + row_of({std::string(value)}) + complete("SELECT 1"), description.size(), "", 1});
+}
+
+// The same answer, to be kept: a result can be put in one store only, once.
+inline CachedResultRef kept_as(const KeyView& key, Filling filling, const CachedResultRef& answer) {
+  return CachedResult::make(
+      {answer->messages(), answer->description().size(), answer->parameter_description(), answer->rows()},
+      key, std::move(filling));
 }
 
 }  // namespace sportello::cache

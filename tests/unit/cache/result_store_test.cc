@@ -11,8 +11,8 @@ using ResultStoreTest = StoreFixture;
 
 TEST_F(ResultStoreTest, GivesBackWhatWasPut) {
   EXPECT_EQ(look_up("q"), LookUp::Absent);
-  const CachedResultRef result = result_of("Rossi");
-  ASSERT_TRUE(store.put(key("q"), filling({&notaries}), result));
+  const CachedResultRef result = kept_as(key("q"), filling({&notaries}), result_of("Rossi"));
+  ASSERT_TRUE(store.put(result));
   const Found found = store.look_up({key("q"), now, ttl, {}, {}});
   EXPECT_EQ(found.outcome, LookUp::Hit);
   EXPECT_EQ(found.result, result);
@@ -21,8 +21,8 @@ TEST_F(ResultStoreTest, GivesBackWhatWasPut) {
 
 TEST_F(ResultStoreTest, ComparesKeysInFullWhenHashesCollide) {  // S56
   KeyView one{"one", 42}, two{"two", 42};
-  store.put(one, filling({}), result_of("1"));
-  store.put(two, filling({}), result_of("2"));
+  store.put(kept_as(one, filling({}), result_of("1")));
+  store.put(kept_as(two, filling({}), result_of("2")));
   EXPECT_EQ(store.look_up({one, now, ttl, {}, {}}).result->messages(), result_of("1")->messages());
   EXPECT_EQ(store.look_up({two, now, ttl, {}, {}}).result->messages(), result_of("2")->messages());
   EXPECT_EQ(store.look_up({{"three", 42}, now, ttl, {}, {}}).outcome, LookUp::Absent);
@@ -63,27 +63,27 @@ TEST_F(ResultStoreTest, ALinkLostAtCommitInvalidates) {
 TEST_F(ResultStoreTest, AWriteBetweenQueryAndStoreKeepsTheResultOut) {  // S55
   Filling noted = filling({&notaries});
   write(notaries);
-  EXPECT_FALSE(store.put(key("n"), std::move(noted), result_of("old")));
+  EXPECT_FALSE(store.put(kept_as(key("n"), std::move(noted), result_of("old"))));
   EXPECT_EQ(look_up("n"), LookUp::Absent);
 }
 
 TEST_F(ResultStoreTest, AWriteUnderWayKeepsTheResultOut) {
   Filling noted = filling({&notaries});
   const Fence fence(board, {&notaries});
-  EXPECT_FALSE(store.put(key("n"), std::move(noted), result_of("maybe old")));
+  EXPECT_FALSE(store.put(kept_as(key("n"), std::move(noted), result_of("maybe old"))));
 }
 
 TEST_F(ResultStoreTest, AWriteThatWasUnderWayBeforeTheQueryAndSettledDuringItKeepsTheResultOut) {
   Fence fence(board, {&notaries});
   Filling noted = filling({&notaries});
   fence.settle();
-  EXPECT_FALSE(store.put(key("n"), std::move(noted), result_of("maybe old")));
+  EXPECT_FALSE(store.put(kept_as(key("n"), std::move(noted), result_of("maybe old"))));
 }
 
 TEST_F(ResultStoreTest, DdlBetweenQueryAndStoreKeepsTheResultOut) {  // S50
   Filling noted = filling({&notaries});
   invalidate(tables->all());
-  EXPECT_FALSE(store.put(key("n"), std::move(noted), result_of("old columns")));
+  EXPECT_FALSE(store.put(kept_as(key("n"), std::move(noted), result_of("old columns"))));
 }
 
 TEST_F(ResultStoreTest, ExpiresAtItsTtlAndNotBefore) {
@@ -130,15 +130,15 @@ TEST_F(ResultStoreTest, AReplicasResultHasSeenNoMoreThanTheReplicaHad) {
   const uint64_t own = write(acts);
   Filling noted = filling({&notaries});
   noted.as_of = replica->reached();
-  store.put(key("n"), std::move(noted), result_of("v"));
+  store.put(kept_as(key("n"), std::move(noted), result_of("v")));
   EXPECT_EQ(look_up("n", {own, nullptr}), LookUp::BeforeOwnWrite);
 }
 
 TEST_F(ResultStoreTest, IsNoHitWithoutTheDescriptionThatIsWanted) {
-  store.put(key("n"), filling({}), result_of("v", false));
+  store.put(kept_as(key("n"), filling({}), result_of("v", false)));
   EXPECT_EQ(look_up("n"), LookUp::Hit);
   EXPECT_EQ(look_up("n", {}, {.description = true}), LookUp::Incomplete);
-  store.put(key("n"), filling({}), result_of("v", true));
+  store.put(kept_as(key("n"), filling({}), result_of("v", true)));
   EXPECT_EQ(look_up("n", {}, {.description = true}), LookUp::Hit);
   EXPECT_EQ(look_up("n", {}, {.parameter_description = true}), LookUp::Incomplete);
 }
@@ -146,9 +146,9 @@ TEST_F(ResultStoreTest, IsNoHitWithoutTheDescriptionThatIsWanted) {
 TEST_F(ResultStoreTest, ALateAnswerDoesNotReplaceALaterQuerysResult) {
   Filling early = filling({&notaries});
   write(acts);
-  const CachedResultRef later = result_of("later");
-  ASSERT_TRUE(store.put(key("n"), filling({&notaries}), later));
-  EXPECT_FALSE(store.put(key("n"), std::move(early), result_of("early")));
+  const CachedResultRef later = kept_as(key("n"), filling({&notaries}), result_of("later"));
+  ASSERT_TRUE(store.put(later));
+  EXPECT_FALSE(store.put(kept_as(key("n"), std::move(early), result_of("early"))));
   EXPECT_EQ(store.look_up({key("n"), now, ttl, {}, {}}).result, later);
   EXPECT_EQ(store.size(), 1U);
 }
@@ -178,7 +178,8 @@ TEST_F(ResultStoreTest, NeverHoldsMoreThanItsBound) {
 TEST_F(ResultStoreTest, ItsTablesGrowWhenItsBoundIsSpentToo) {
   ResultStore full(4'000'000, 1);
   const auto put_in = [&](int i, size_t bytes) {
-    ASSERT_TRUE(full.put(key(std::to_string(i)), filling({&notaries}), result_of(std::string(bytes, 'x'))));
+    ASSERT_TRUE(
+        full.put(kept_as(key(std::to_string(i)), filling({&notaries}), result_of(std::string(bytes, 'x')))));
     ASSERT_LE(full.used_bytes(), 4'000'000U);
   };
   for (int i = 0; i < 8'000; ++i) put_in(i, 3'000);
@@ -205,7 +206,7 @@ TEST_F(ResultStoreTest, ASmallerBoundEvictsAtOnceAndTheRestSurvives) {
 TEST_F(ResultStoreTest, EvictsWhatNobodyFoundBeforeWhatWasFound) {
   ResultStore one_shard(100'000, 1);
   const auto put_in = [&](int i) {
-    one_shard.put(key(std::to_string(i)), filling({}), result_of(std::string(500, 'x')));
+    one_shard.put(kept_as(key(std::to_string(i)), filling({}), result_of(std::string(500, 'x'))));
   };
   for (int i = 0; i < 50; ++i) put_in(i);
   for (int i = 0; i < 2'000; ++i) {
@@ -222,8 +223,8 @@ TEST_F(ResultStoreTest, FlushesARuleOrADatabase) {
   of_rule_2.rule = 2;
   of_database_2.database = 2;
   put("a", {});
-  store.put(key("b"), std::move(of_rule_2), result_of("v"));
-  store.put(key("c"), std::move(of_database_2), result_of("v"));
+  store.put(kept_as(key("b"), std::move(of_rule_2), result_of("v")));
+  store.put(kept_as(key("c"), std::move(of_database_2), result_of("v")));
   EXPECT_EQ(store.flush_rule(2), 1U);
   EXPECT_EQ(store.flush_database(2), 1U);
   EXPECT_EQ(look_up("a"), LookUp::Hit);
@@ -235,7 +236,7 @@ TEST_F(ResultStoreTest, KeepsTheTablesItsResultsHangOnAlive) {
   {
     auto states = std::make_shared<TableStates>();
     const TableState* const table = &states->of(1);
-    other.put(key("q"), {Snapshot::take(states, {&table, 1}), 1, now, 1, 1}, result_of("v"));
+    other.put(kept_as(key("q"), {Snapshot::take(states, {&table, 1}), 1, now, 1, 1}, result_of("v")));
   }
   EXPECT_EQ(other.look_up({key("q"), now, ttl, {}, {}}).outcome, LookUp::Hit);
 }
@@ -273,7 +274,7 @@ TEST_F(ResultStoreTest, NoThreadIsServedWhatIsOlderThanAnAcknowledgedWrite) {
           continue;
         }
         Filling noted{Snapshot::take(tables, {&table, 1}), board.sequence(), now, 1, 1};
-        store.put(k, std::move(noted), CachedResult::make("", 0, "", stored.load()));
+        store.put(kept_as(k, std::move(noted), CachedResult::make({"", 0, "", stored.load()})));
       }
     });
   }
@@ -298,7 +299,8 @@ TEST_F(ResultStoreTest, ManyThreadsShareItWithinItsBound) {
           wrong = wrong || found.result->messages() != result_of(text)->messages();
         } else {
           const TableState* const table = &notaries;
-          store.put(k, {Snapshot::take(tables, {&table, 1}), board.sequence(), now, 1, 1}, result_of(text));
+          store.put(kept_as(k, {Snapshot::take(tables, {&table, 1}), board.sequence(), now, 1, 1},
+                            result_of(text)));
         }
         if (random() % 100 == 0) write(notaries);
         wrong = wrong || store.used_bytes() > 60'000;

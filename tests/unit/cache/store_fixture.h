@@ -27,7 +27,7 @@ struct StoreFixture : testing::Test {
     return {Snapshot::take(tables, reads), board.sequence(), now, 1, 1};
   }
   bool put(std::string_view text, std::vector<const TableState*> reads, std::string_view value = "v") {
-    return store.put(key(text), filling(std::move(reads)), result_of(value));
+    return store.put(kept_as(key(text), filling(std::move(reads)), result_of(value)));
   }
   LookUp look_up(std::string_view text, SessionFloor floor = {}, AnswerForm form = {}) {
     return store.look_up({key(text), now, ttl, floor, form}).outcome;

@@ -41,7 +41,7 @@ const std::string kParameters("t\0\0\0\6\0\0", 7);
 
 cache::CachedResultRef described() {
   const std::string description = server::row_description();
-  return cache::CachedResult::make(description + kRows, description.size(), kParameters, 1);
+  return cache::CachedResult::make({description + kRows, description.size(), kParameters, 1});
 }
 
 TEST_F(CachedReads, AQueryIsOneWithoutWhatFollows) {
