@@ -38,10 +38,14 @@ void HealthWatch::tick() {
     const bool down = node->down.load();
     const TimePoint stuck_at{Clock::duration(node->stuck_at.load())};
     const bool stuck = is_on && stuck_at != TimePoint() && now - stuck_at < kStuckStill;
+    Watched& watched = watched_[node.get()];
     if (!down && !stuck) {
+      // Its connection would keep the database from being dropped.
+      if (watched.probe && !watched.probe->is_busy()) {
+        watched.probe.reset();
+      }
       continue;
     }
-    Watched& watched = watched_[node.get()];
     if (down && (!is_on || (watched.back_at != TimePoint() && now >= watched.back_at))) {
       watched.back_at = TimePoint();
       node->down.store(false);

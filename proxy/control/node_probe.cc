@@ -38,25 +38,42 @@ void NodeProbe::ask(std::chrono::milliseconds deadline, Done done) {
 }
 
 void NodeProbe::begin() {
-  uv_timer_start(
-      timer_.get(),
-      [](uv_timer_t* handle) {
-        if (handle->data != nullptr) {
-          auto* probe = static_cast<NodeProbe*>(handle->data);
-          probe->connection_.close();
-          probe->report({.answered = false, .in_recovery = {}, .why = "no answer in time"});
-        }
-      },
-      static_cast<uint64_t>(left().count()), 0);
+  const bool logs_in = target_.login && connection_.state() != PqConnection::State::Idle;
+  wake_in(logs_in ? left() / 2 : left());
   if (!target_.login) {
     greet();
-  } else if (connection_.state() == PqConnection::State::Idle) {
+  } else if (!logs_in) {
     query();
   } else {
     // Its own deadline comes after ours, which tells silence from refusal.
     connection_.connect(target_.login->keywords, left() + std::chrono::seconds(1),
                         [this](const Result<void>& result) { connected(result); });
   }
+}
+
+void NodeProbe::wake_in(std::chrono::milliseconds time) {
+  uv_timer_start(
+      timer_.get(),
+      [](uv_timer_t* handle) {
+        if (handle->data != nullptr) {
+          static_cast<NodeProbe*>(handle->data)->woken();
+        }
+      },
+      static_cast<uint64_t>(time.count()), 0);
+}
+
+// A login may wait for something else than the server: for DROP DATABASE, say. So half of the time is for
+// finding out whether it says anything at all.
+void NodeProbe::woken() {
+  if (loop_->now() < deadline_at_) {
+    wake_in(left());
+    if (connection_.state() == PqConnection::State::Connecting && !connector_) {
+      why_ = "the login does not end";
+      greet();
+    }
+    return;
+  }
+  report({.answered = false, .in_recovery = {}, .why = "no answer in time"});
 }
 
 std::chrono::milliseconds NodeProbe::left() const {
@@ -67,7 +84,7 @@ std::chrono::milliseconds NodeProbe::left() const {
 void NodeProbe::connected(const Result<void>& result) {
   if (result.ok()) {
     query();
-  } else {
+  } else if (!connector_) {
     why_ = result.error().message;
     greet();
   }
@@ -82,7 +99,9 @@ void NodeProbe::query() {
 void NodeProbe::answered(const Result<PqRows>& result) {
   if (!result.ok()) {
     why_ = result.error().message;
-    greet();
+    if (!connector_) {
+      greet();
+    }
     return;
   }
   NodeReport found{.answered = true, .in_recovery = {}, .why = {}};
@@ -122,6 +141,9 @@ void NodeProbe::on_readable() {
 
 void NodeProbe::report(NodeReport report) {
   timer_.reset();
+  if (connection_.state() != PqConnection::State::Idle) {
+    connection_.close();
+  }
   // They may be on the stack: gone when the callbacks in hand have returned, and until then told nothing
   // more.
   if (connector_) {

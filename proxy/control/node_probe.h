@@ -4,8 +4,8 @@
 // unless the probe is destroyed before. What is not clear counts as an answer: silence is what is looked for.
 // For the control loop's thread.
 //
-//   ask ─▶ query over the PqConnection ── failed, not for lack of time ─▶ greet ─▶ report
-//     └── no login ──────────────────────────────────────────────────────────┘
+//   ask ─▶ query over the PqConnection ── failed, or the login takes long ─▶ greet ─▶ report
+//     └── no login ─────────────────────────────────────────────────────────────┘
 #pragma once
 
 #include <functional>
@@ -49,6 +49,8 @@ class NodeProbe final : private ServerConnector::Owner, private Transport::Handl
   void on_drained() override {}
 
   void begin();
+  void wake_in(std::chrono::milliseconds time);
+  void woken();
   void connected(const Result<void>& result);
   void query();
   void answered(const Result<PqRows>& result);

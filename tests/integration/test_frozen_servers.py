@@ -141,3 +141,15 @@ def test_many_clients_of_a_frozen_server_all_get_answers(proxy, primary, make_cl
     assert not problems, problems[0]
     for client in clients:
         client.close()
+
+
+def test_a_server_that_waits_to_drop_a_database_is_not_frozen(proxy, make_cluster):
+    """Whoever logs in there waits, too; and it is the first database that it could be asked in."""
+    server = make_cluster().primary
+    server.run("CREATE DATABASE briefly", dbname="postgres")
+    process = proxy(databases={"aaa": {"primary": server.dsn("briefly")}, "app": {"primary": server.dsn()}}, monitor_user="carol")
+    with server.connect(dbname="briefly"), process.wire("postgres") as client:
+        assert errors(client.query("DROP DATABASE briefly")) == ["55006"]
+    with process.wire("postgres") as client:
+        assert errors(client.query("DROP DATABASE briefly")) == [], "nobody of ours has stayed there"
+    assert "is out" not in process.log()
