@@ -17,6 +17,10 @@ constexpr size_t kMostParses = 8;
 // Messages in front of an answer's first row are waited for up to this length.
 constexpr uint32_t kMostHeldError = 64U << 10;
 
+// What a server gathers before it sends anything (PQ_SEND_BUFFER_SIZE): an answer that is no longer comes
+// with its end, so that nobody gets it later for our waiting for that.
+constexpr size_t kServerBuffer = 8192;
+
 // By a timeout or its own client, not by the server's replay.
 bool was_asked_for(const ErrorFields& fields) {
   return fields.sqlstate == sqlstate::kQueryCanceled &&
@@ -186,10 +190,11 @@ void ClientSession::note_leaving(const ErrorFields& fields) {
                                 fields.sqlstate == sqlstate::kCrashShutdown;
 }
 
-// What is said in front of a lone read's first row or its end waits for that, so that a lost link, a server
-// that goes down, or an error of a replica finds nothing of the answer with the client. False: `in` holds no
-// more than that.
+// What is said in front of a lone read's first row waits for that, and all of a small answer for its end, so
+// that a lost link, a server that goes down, or an error of a replica finds nothing of the answer with the
+// client. False: `in` holds no more than that.
 bool ClientSession::foresee(std::string_view in) {
+  const bool is_small = in.size() <= kServerBuffer;
   size_t ours = 0;  // answers to settings of ours, up to their ReadyForQuery
   while (ours < link_->owed.size() && link_->owed[ours].request == Request::Query &&
          link_->owed[ours].delivery == Delivery::Swallow) {
@@ -236,6 +241,16 @@ bool ClientSession::foresee(std::string_view in) {
         if (const std::string_view body = in.substr(kFrameHeaderBytes);
             is_whole && in[frame.total_bytes() - 1] == '\0') {
           note_leaving(decode_error_fields(body.substr(0, frame.body_bytes())));
+        }
+        break;
+      case backend::kCommandComplete:
+        if (is_whole && in[frame.total_bytes() - 1] != '\0') {
+          return true;
+        }
+        [[fallthrough]];
+      case backend::kDataRow:
+        if (ours == 0 && !is_small) {
+          return true;
         }
         break;
       default:

@@ -309,10 +309,10 @@ TEST_F(DeferredBlocks, ALinkLostAfterTheAnswerLosesNothing) {
     drain(to_server);
     const std::string front = read.starts_with('P') ? server::parse_complete() + server::bind_complete()
                                                     : server::row_description();
-    answer(front + server::row("1") + server::complete("SELECT 1"));
+    answer(front + server::row(server::kLargeValue) + server::complete("SELECT 1"));
     session.lose_link({sqlstate::kConnectionFailure, "gone"}, to_client);
-    EXPECT_THAT(drain(to_client),
-                ::testing::EndsWith(server::row("1") + server::complete("SELECT 1") + server::ready('T')));
+    EXPECT_THAT(drain(to_client), ::testing::EndsWith(server::row(server::kLargeValue) +
+                                                      server::complete("SELECT 1") + server::ready('T')));
     EXPECT_TRUE(session.has_deferred_block());
     replica = memory_link();
   }
@@ -321,7 +321,7 @@ TEST_F(DeferredBlocks, ALinkLostAfterTheAnswerLosesNothing) {
 TEST_F(DeferredBlocks, ALinkLostUnderAnAnswerFailsTheBlock) {
   told(client::query("BEGIN READ ONLY"));
   on_replica(client::query("SELECT * FROM t"));
-  answer(server::row_description() + server::row("1"));
+  answer(server::row_description() + server::row(server::kLargeValue));
   session.lose_link({sqlstate::kConnectionFailure, "gone"}, to_client);
   EXPECT_TRUE(drain(to_client).ends_with(server::ready('E')));
   EXPECT_FALSE(session.has_deferred_block());

@@ -87,8 +87,19 @@ TEST_F(LinkLost, WhatIsSentBehindAReadThatRunsAgainDoesNotRunWithoutIt) {
                                          "ERROR 08006 'server connection lost'", "ReadyForQuery I"));
 }
 
+TEST_F(LinkLost, AReadWhoseSmallAnswerHasNoEndYetIsRunAgainUnseen) {  // F1
+  const std::string rows = server::row_description() + server::row("1") + server::complete("SELECT 1");
+  a.client(client::query("SELECT 1")).server(rows);
+  EXPECT_THAT(a.to_client(), IsEmpty());
+  EXPECT_FALSE(dies().session_ends);
+  EXPECT_THAT(a.to_server(), ElementsAre("Query 'SELECT 1'"));
+  a.server(rows + kReady);
+  EXPECT_THAT(a.to_client(),
+              ElementsAre("RowDescription", "DataRow (1)", "CommandComplete 'SELECT 1'", "ReadyForQuery I"));
+}
+
 TEST_F(LinkLost, AReadThatHasBegunToAnswerFails) {
-  a.client(client::query("SELECT 1")).server(server::row_description() + server::row("1"));
+  a.client(client::query("SELECT 1")).server(server::row_description() + server::row(server::kLargeValue));
   EXPECT_FALSE(dies().session_ends);
   EXPECT_THAT(a.to_server(), IsEmpty());
   EXPECT_THAT(a.to_client(), ElementsAre("ERROR 08006 'server connection lost'", "ReadyForQuery I"));
@@ -160,7 +171,7 @@ TEST_F(LinkLost, ABeginWhoseSyncIsNotAnsweredIsTold) {  // F2
 
 TEST_F(LinkLost, AReadWhoseRowsHaveAllComeIsDone) {
   a.client(client::unnamed("SELECT 1") + client::sync())
-      .server(kParsed + kBound + server::row("1") + server::complete("SELECT 1"));
+      .server(kParsed + kBound + server::row(server::kLargeValue) + server::complete("SELECT 1"));
   dies();
   EXPECT_THAT(a.to_client(), ElementsAre("ReadyForQuery I"));
 }

@@ -94,7 +94,8 @@ TEST_F(HostileServer, BadLengthsBreakTheLink) {
 
 TEST_F(HostileServer, WhatCameBeforeTheFaultIsTheClients) {
   a.client(client::query("SELECT 1"));
-  a.server(server::row_description() + server::row("1") + server::parse_complete() + server::row("2"));
+  a.server(server::row_description() + server::row("1") + server::parse_complete() + server::row("2") +
+           server::ready());
   EXPECT_TRUE(a.last_answer().broken);
   EXPECT_THAT(a.to_client(), ElementsAre("RowDescription", "DataRow (1)"));
 }

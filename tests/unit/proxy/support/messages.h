@@ -115,6 +115,8 @@ inline std::string row_description(const std::vector<std::string>& names = {"a"}
   append_text_row_description(out, names);
   return out;
 }
+// Of an answer that a server sends in parts.
+inline const std::string kLargeValue(10'000, 'x');
 inline std::string row(const std::string& value) {
   std::string out;
   append_text_data_row(out, {value});
