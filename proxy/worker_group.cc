@@ -22,6 +22,9 @@ constexpr uint32_t kWorkerBits = 6;
 constexpr uint32_t kProcessIdMask = 0x7fffffff;
 static_assert((1U << kWorkerBits) == kMaxWorkers);
 
+// A server that is to drop a database waits five seconds for those who are connected to it.
+constexpr std::chrono::seconds kLeftAlone{10};
+
 size_t worker_count(const conf::Config& conf) {
   const auto wanted = conf.workers > 0
                           ? static_cast<size_t>(conf.workers)
@@ -366,6 +369,19 @@ void WorkerGroup::post_evict(DatabaseRuntime* database, UserRuntime* user) {
       }
     }
   }
+}
+
+void WorkerGroup::leave_database(const std::string& dbname) {
+  const RuntimeConfigRef config = this->config();
+  const TimePoint until = Clock::now() + kLeftAlone;
+  for (const auto& database : directory_.databases()) {
+    const conf::Database* settings = config->database(database->name);
+    if (settings != nullptr &&
+        (settings->primary.dbname.empty() ? database->name : settings->primary.dbname) == dbname) {
+      database->left_alone_until.store(until.time_since_epoch().count(), std::memory_order_relaxed);
+    }
+  }
+  post_all([dbname](Worker& worker) { worker.leave_database(dbname); });
 }
 
 void WorkerGroup::post_all(const std::function<void(Worker&)>& task) {

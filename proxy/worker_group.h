@@ -114,6 +114,9 @@ class WorkerGroup {
   // SUSPEND: no connection is accepted and nothing is read, but from the admin console, until resume_all().
   void suspend();
   bool is_suspended() const { return suspended_.load(); }
+  // Somebody is about to drop or rename this database of a server, who has to wait until nobody is connected:
+  // idle links to it are closed, whatever it is called here, and so are connections of our own, for a while.
+  void leave_database(const std::string& dbname);
   // Runs `task` on every worker.
   void post_all(const std::function<void(Worker&)>& task);
 

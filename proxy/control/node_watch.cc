@@ -63,16 +63,18 @@ void NodeWatch::look_now() {
 }
 
 void NodeWatch::look_for_databases() {
-  look_at_ = loop_->now() + kLook;
+  const TimePoint now = loop_->now();
+  look_at_ = now + kLook;
   const auto known = group_->directory().databases();
   look_up_names();
   std::erase_if(watched_, [&](const auto& entry) {
     const auto& database = entry.second->database;
     return database->current_nodes() == nullptr ||
-           std::find(known.begin(), known.end(), database) == known.end() || !is_in_use(*config_, *database);
+           std::find(known.begin(), known.end(), database) == known.end() ||
+           !is_in_use(*config_, *database, now);
   });
   for (const auto& database : known) {
-    if (!is_in_use(*config_, *database) || database->current_nodes() == nullptr) {
+    if (!is_in_use(*config_, *database, now) || database->current_nodes() == nullptr) {
       continue;
     }
     if (watched_.size() >= kMostWatched && !watched_.contains(database->name)) {

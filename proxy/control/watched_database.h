@@ -8,9 +8,15 @@
 
 namespace sportello::proxy {
 
+// Not to be connected to, whatever is wanted of it (WorkerGroup::leave_database).
+inline bool is_left_alone(const DatabaseRuntime& database, TimePoint now) {
+  return now.time_since_epoch().count() < database.left_alone_until.load(std::memory_order_relaxed);
+}
+
 // The configuration names it, or somebody is connected.
-inline bool is_in_use(const RuntimeConfig& config, const DatabaseRuntime& database) {
-  return config.conf.databases.contains(database.name) || database.clients.used() > 0;
+inline bool is_in_use(const RuntimeConfig& config, const DatabaseRuntime& database, TimePoint now) {
+  return !is_left_alone(database, now) &&
+         (config.conf.databases.contains(database.name) || database.clients.used() > 0);
 }
 
 // At its primary, wherever that is now. Nothing: nobody is named (own_login.h).

@@ -63,6 +63,8 @@ struct DatabaseRuntime {
   Slots clients;
   std::atomic<bool> paused{false};
   std::atomic<bool> disabled{false};
+  // Until then no connection of our own is there, as it is about to be dropped or renamed; TimePoint ticks.
+  std::atomic<int64_t> left_alone_until{0};
   TimePoint unused_since{};  // the first worker's; TimePoint(): it has clients or links
 
   std::mutex mutex;  // guards what follows

@@ -371,6 +371,21 @@ def test_a_database_that_only_clients_name_is_watched_while_it_has_any(make_prox
     wait_until(lambda: proxy.pool() is None, "it is forgotten", deadline=20)
 
 
+def test_connections_of_our_own_do_not_keep_a_database_from_being_dropped(make_proxy, own):
+    server, _ = own
+    rule = {"name": "all", "tables": ["t"], "ttl": "10s"}
+    databases = {"app": {"primary": server.dsn()}, "alias": {"primary": server.dsn("briefly"), "replicas": [server.dsn("briefly")]}}
+    server.run("CREATE DATABASE briefly", dbname="postgres")
+    proxy = make_proxy({"sportello": {"monitor_user": "carol"}, "databases": databases, "cache": {"rules": [rule]}})
+    ours = "SELECT count(*) FROM pg_stat_activity WHERE datname = 'briefly'"
+    wait_until(lambda: server.value(ours) > 1, "its catalog and its server are watched")
+    with proxy.connect(user="postgres") as connection:
+        connection.execute("DROP DATABASE briefly")
+        connection.execute("CREATE DATABASE briefly")
+        wait_until(lambda: server.value(ours) > 1, "they are watched again", deadline=20)
+        connection.execute("DROP DATABASE briefly")
+
+
 def test_whoever_has_no_login_is_told(make_proxy, primary):
     proxy = make_proxy({"sportello": {}, "databases": _with_replicas(primary)})
     proxy.wait_log("nobody to log in as; set monitor_user")
