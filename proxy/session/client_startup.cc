@@ -570,7 +570,7 @@ bool ClientStartup::wants_nothing_else(const SettingsValues& in_force) const {
   return true;
 }
 
-void ClientStartup::settings_known(Settings settings) {
+void ClientStartup::settings_known(const Settings& settings) {
   SettingsValues values = *settings;
   values.startup = wanted_.startup;
   {

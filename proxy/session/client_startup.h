@@ -49,7 +49,7 @@ class ClientStartup {
   enum class Readiness : uint8_t { Ready, NeedsLink, Failed };
   Readiness settle_settings();
   // A server was asked; `settings` are those in force on it now.
-  void settings_known(Settings settings);
+  void settings_known(const Settings& settings);
   const std::string& settings_sql() const { return settings_sql_; }
   // Appends all that comes after the authentication, up to ReadyForQuery.
   void append_welcome(std::string& out, uint32_t process_id, const std::string& cancel_key);
