@@ -86,7 +86,8 @@ std::optional<cache::KeyView> ClientConnection::cache_key(const CacheVerdict& ve
 
 ClientConnection::CacheAnswer ClientConnection::ask_cache(std::string_view in) {
   const PoolSettings& settings = pool_->settings();
-  end_fill();  // of a request that got no link
+  const std::unique_ptr<FlightWait> flight = std::move(flight_);  // for this request, or for none
+  end_fill();                                                     // of a request that got no link
   if (settings.cache_rules == nullptr || session_->freshness() == nullptr) {
     return {};
   }
@@ -95,9 +96,8 @@ ClientConnection::CacheAnswer ClientConnection::ask_cache(std::string_view in) {
   if (!session_->find_cached_read(in, read)) {
     return {};
   }
-  if (landed_ != nullptr) {
-    const cache::CachedResultRef result = std::exchange(landed_, nullptr);
-    return answer_from(*result);
+  if (flight != nullptr && flight->landed != nullptr) {
+    return answer_from(*flight->landed);
   }
   SessionFreshness& freshness = *session_->freshness();
   DatabaseNames& names = freshness.names();
@@ -134,7 +134,7 @@ ClientConnection::CacheAnswer ClientConnection::ask_cache(std::string_view in) {
     RuleCounts::add(verdict.counts->bytes, found.result->messages().size());
     return answer_from(*found.result);
   }
-  if (std::exchange(asks_alone_, false)) {
+  if (flight != nullptr && flight->asks_alone) {
     return {};
   }
   CacheAnswer answer;
@@ -181,10 +181,11 @@ ClientConnection::CacheAnswer ClientConnection::ask_cache(std::string_view in) {
   }
   leave_route();
   cache.give_back(std::move(fill));
-  ticket_ = std::move(joined.ticket);
-  awaited_ = wait;
+  flight_ = std::make_unique<FlightWait>();
+  flight_->ticket = std::move(joined.ticket);
+  flight_->number = wait;
+  flight_->counts = verdict.counts;
   wait_since_ = worker_->now();
-  flight_counts_ = verdict.counts;
   move(ConnectionEvent::FlightJoined);
   answer.waits = true;
   return answer;
@@ -256,25 +257,25 @@ void ClientConnection::finish_fill() {
 
 void ClientConnection::flight_landed(uint64_t wait, cache::Landing how,
                                      const cache::CachedResultRef& result) {
-  if (state_ != ConnectionState::AwaitsAnswer || wait != awaited_) {
+  if (state_ != ConnectionState::AwaitsAnswer || flight_ == nullptr || wait != flight_->number) {
     return;
   }
   if (how == cache::Landing::Result) {
-    landed_ = result;
-    RuleCounts::add(flight_counts_->joined);
-    RuleCounts::add(flight_counts_->bytes, result->messages().size());
+    flight_->landed = result;
+    RuleCounts::add(flight_->counts->joined);
+    RuleCounts::add(flight_->counts->bytes, result->messages().size());
   }
   end_wait_for_flight(how == cache::Landing::Alone);
 }
 
 void ClientConnection::leave_flight() {
-  if (std::exchange(awaited_, 0) != 0) {
-    ticket_.leave();
+  if (flight_ != nullptr && std::exchange(flight_->number, 0) != 0) {
+    flight_->ticket.leave();
   }
 }
 
 void ClientConnection::end_wait_for_flight(bool alone) {
-  asks_alone_ = alone;
+  flight_->asks_alone = alone;
   leave_flight();
   move(ConnectionEvent::FlightLanded);
   transport_.resume();

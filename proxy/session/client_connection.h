@@ -162,6 +162,14 @@ class ClientConnection final : private Transport::Handler {
   Pool& route(std::string_view in);
   Pool& waited_pool() { return routed_pool_ != nullptr ? *routed_pool_ : *pool_; }
   void leave_route();
+  // It waits for another session's answer to what stands in front of input_.
+  struct FlightWait {
+    cache::Flights::Ticket ticket;
+    uint64_t number = 0;  // of this wait; 0: it is over
+    cache::RuleCounts* counts = nullptr;
+    cache::CachedResultRef landed;
+    bool asks_alone = false;  // it asks a server, whoever else does
+  };
   // What became of a look into the cache.
   struct CacheAnswer {
     size_t taken = 0;       // bytes that were answered
@@ -211,12 +219,7 @@ class ClientConnection final : private Transport::Handler {
   TimePoint held_back_at_{};  // since when its answer is held back
   // While the answer to its read is for the cache, too:
   std::unique_ptr<CacheFill> fill_;
-  // While it waits for another session's answer:
-  cache::Flights::Ticket ticket_;
-  uint64_t awaited_ = 0;  // the number of this wait
-  cache::RuleCounts* flight_counts_ = nullptr;
-  cache::CachedResultRef landed_;  // has come, and answers what stands in front of input_
-  bool asks_alone_ = false;        // the next read asks a server, whoever else does
+  std::unique_ptr<FlightWait> flight_;  // until what it waits for stands in front again
   ServerLink* link_ = nullptr;
   std::unique_ptr<Replay> again_;       // to be run again when the link comes
   std::unique_ptr<std::string> input_;  // what has come and cannot be taken yet
