@@ -145,6 +145,7 @@ def keepalive_timer(port, client_port):
             fields = line.split()
             if fields[1].endswith(f":{port:04X}") and fields[2].endswith(f":{client_port:04X}"):
                 kind, when = fields[5].split(":")
+                assert kind != "01", "what was sent is not acknowledged yet: that has the timer"
                 return int(when, 16) / os.sysconf("SC_CLK_TCK") if kind == "02" else None
     raise AssertionError("no such connection")
 
@@ -155,7 +156,8 @@ def test_clients_have_the_keepalive_of_the_last_reload(proxy, workers):
 
     def timer():
         with process.wire() as client:
-            return keepalive_timer(process.port, client.socket.getsockname()[1])
+            port = client.socket.getsockname()[1]
+            return wait_until(lambda: [keepalive_timer(process.port, port)], "the timer is the connection's")[0]
 
     assert 900 < timer() <= 1000
     process.set(tcp_keepidle=300)
