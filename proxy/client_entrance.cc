@@ -15,6 +15,10 @@ namespace {
 int most_ahead(int least) { return std::min((least + 4) / 8, 16); }
 int most_ahead_of_passers_by(int least) { return least + 4; }
 
+// Who connected before the listening socket had its options (at a start, or while systemd listened for us)
+// has not inherited them, and comes to us within this time.
+constexpr std::chrono::seconds kEarlyClients{5};
+
 // Tells a client that was accepted but cannot be served; it has not said anything yet.
 void refuse_socket(int fd) {
   std::string out;
@@ -31,7 +35,9 @@ void ClientEntrance::open(std::vector<ListenSocket> sockets, const SocketOptions
     const std::lock_guard lock(mutex_);
     for (ListenSocket& socket : sockets) {
       sockets_.push_back(std::make_shared<ListenSocket>(std::move(socket)));
+      apply_to_accepted(sockets_.back()->fd(), options);
     }
+    all_inherit_at_ = Clock::now() + kEarlyClients;
     for (size_t i = 0; i < group_->size(); i++) {
       Worker& worker = group_->worker(i);
       for (const auto& socket : sockets_) {
@@ -42,7 +48,6 @@ void ClientEntrance::open(std::vector<ListenSocket> sockets, const SocketOptions
       }
     }
   }
-  set_options(options);
 }
 
 void ClientEntrance::forget_all() {
@@ -124,6 +129,9 @@ void ClientEntrance::accepted(Worker& by, int fd, const ClientAddress& address) 
   }
   if (logging_in > config->most_login_clients()) {
     evict_oldest_login();
+  }
+  if (by.now() < all_inherit_at_ && !address.is_local) {
+    apply_socket_options(fd, config->client_socket_options());
   }
   const size_t index = worker_for(by);
   clients_of_[index].fetch_add(1);

@@ -72,6 +72,7 @@ class ClientEntrance {
   std::array<Departures, kMaxWorkers> departures_{};
   std::atomic<int> clients_{0};     // those that log in included
   std::atomic<int> logging_in_{0};  // counted before clients_, so that nobody seems to be more than that
+  TimePoint all_inherit_at_{};      // set before the first listener listens
   std::mutex mutex_;
   std::map<uint64_t, uint32_t> logins_;  // guarded by mutex_: a number that grows -> process id
   uint64_t last_login_ = 0;              // guarded by mutex_

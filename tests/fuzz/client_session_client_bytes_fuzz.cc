@@ -43,10 +43,14 @@ std::string answer(const OwedAnswer& owed) {
 }
 
 // The request that a server answers next. The answers to those in front of it have been given and are `held`
-// bytes: the session takes what precedes a row together with the row (ClientSession::foresee).
+// bytes: the session takes a small answer as a whole (ClientSession::foresee). What it makes up itself no
+// server answers.
 const OwedAnswer* unanswered(const LinkState& link, size_t held) {
   for (size_t i = 0; i < link.owed.size(); i++) {
     const OwedAnswer& owed = link.owed[i];
+    if (owed.delivery == Delivery::Invent) {
+      continue;
+    }
     if (held == 0) {
       return owed.request == Request::CopyEnd ? nullptr : &owed;
     }
