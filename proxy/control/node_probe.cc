@@ -108,7 +108,7 @@ void NodeProbe::answered(const Result<PqRows>& result) {
   if (!result->rows.empty() && !result->rows[0].empty() && result->rows[0][0]) {
     found.in_recovery = *result->rows[0][0] == "t";
   }
-  report(std::move(found));
+  report(found);
 }
 
 void NodeProbe::greet() {
@@ -139,7 +139,7 @@ void NodeProbe::on_readable() {
   }
 }
 
-void NodeProbe::report(NodeReport report) {
+void NodeProbe::report(const NodeReport& report) {
   timer_.reset();
   if (connection_.state() != PqConnection::State::Idle) {
     connection_.close();

@@ -56,7 +56,7 @@ class NodeProbe final : private ServerConnector::Owner, private Transport::Handl
   void answered(const Result<PqRows>& result);
   void greet();
   std::chrono::milliseconds left() const;
-  void report(NodeReport report);
+  void report(const NodeReport& report);
 
   EventLoop* loop_;
   Target target_;
