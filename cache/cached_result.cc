@@ -29,6 +29,10 @@ class RoomBehind {
   size_t extra_;
 };
 
+size_t bytes_behind(const CachedResult::Answer& answer, const KeyView& key) {
+  return key.bytes.size() + answer.parameter_description.size() + answer.messages.size();
+}
+
 // No message is longer than its length word can say.
 uint32_t small(size_t bytes) { return static_cast<uint32_t>(bytes); }
 
@@ -36,7 +40,7 @@ uint32_t small(size_t bytes) { return static_cast<uint32_t>(bytes); }
 
 CachedResult::CachedResult(Token /*token*/, const Answer& answer, const KeyView& key, Filling filling)
     : hash_(key.hash),
-      bytes_(key.bytes.size() + answer.parameter_description.size() + answer.messages.size()),
+      bytes_(bytes_behind(answer, key)),
       key_bytes_(small(key.bytes.size())),
       parameter_bytes_(small(answer.parameter_description.size())),
       description_bytes_(small(answer.description_bytes)),
@@ -50,8 +54,7 @@ CachedResult::CachedResult(Token /*token*/, const Answer& answer, const KeyView&
 
 CachedResultRef CachedResult::make(const Answer& answer, const KeyView& key, Filling filling) {
   invariant(answer.description_bytes <= answer.messages.size(), "the description is part of the messages");
-  const RoomBehind<CachedResult> room(key.bytes.size() + answer.parameter_description.size() +
-                                      answer.messages.size());
+  const RoomBehind<CachedResult> room(bytes_behind(answer, key));
   return std::allocate_shared<CachedResult>(room, Token(), answer, key, std::move(filling));
 }
 
