@@ -32,8 +32,15 @@ void SocketWatch::stop() {
 
 void SocketWatch::stop_to_close() {
   if (is_on()) {
-    loop_->forget(owner_);
+    loop_->forget(*this);
     loop_ = nullptr;
+  }
+}
+
+void SocketWatch::tell_again() {
+  if (is_on() && !told_again_) {
+    told_again_ = true;
+    loop_->again_.push_back(this);
   }
 }
 
@@ -111,8 +118,10 @@ void EventLoop::run() {
 
 void EventLoop::turn(bool wait) {
   round_++;
+  telling_.swap(again_);
   // 0 also when libuv has something to begin or to end.
-  const int count = epoll_wait(epoll_, events_.data(), kMostEvents, wait ? uv_backend_timeout(&loop_) : 0);
+  const int timeout = wait && telling_.empty() ? uv_backend_timeout(&loop_) : 0;
+  const int count = epoll_wait(epoll_, events_.data(), kMostEvents, timeout);
   uv_update_time(&loop_);
   events_at_ = 0;
   events_end_ = static_cast<size_t>(std::max(count, 0));
@@ -122,15 +131,31 @@ void EventLoop::turn(bool wait) {
       std::any_of(events_.begin(), events_.begin() + events_end_, is_libuvs)) {
     uv_run(&loop_, UV_RUN_NOWAIT);
   }
+  tell_events();
+  tell_again();
+  if (round_end_ != nullptr) {
+    (*round_end_)();
+  }
+}
+
+void EventLoop::tell_events() {
   while (events_at_ < events_end_) {
     const epoll_event event = events_[events_at_++];
     if (event.data.ptr != nullptr) {
       static_cast<SocketWatch::Owner*>(event.data.ptr)->on_socket(event.events);
     }
   }
-  if (round_end_ != nullptr) {
-    (*round_end_)();
+}
+
+void EventLoop::tell_again() {
+  for (size_t i = 0; i < telling_.size(); i++) {
+    if (SocketWatch* watch = telling_[i]; watch != nullptr) {
+      watch->told_again_ = false;
+      telling_[i] = nullptr;
+      watch->owner_->on_socket(0);
+    }
   }
+  telling_.clear();
 }
 
 void EventLoop::stop() { stops_ = true; }
@@ -142,11 +167,16 @@ bool EventLoop::control(int operation, int fd, uint32_t events, void* data) cons
   return epoll_ctl(epoll_, operation, fd, &event) == 0;
 }
 
-void EventLoop::forget(const void* data) {
+void EventLoop::forget(SocketWatch& watch) {
   for (size_t i = events_at_; i < events_end_; i++) {
-    if (events_[i].data.ptr == data) {
+    if (events_[i].data.ptr == watch.owner_) {
       events_[i] = {};
     }
+  }
+  if (watch.told_again_) {
+    watch.told_again_ = false;
+    std::replace(again_.begin(), again_.end(), &watch, static_cast<SocketWatch*>(nullptr));
+    std::replace(telling_.begin(), telling_.end(), &watch, static_cast<SocketWatch*>(nullptr));
   }
 }
 

@@ -3,7 +3,8 @@
 // still queued when the loop is destroyed are dropped with what they own.
 //
 //   turn():  epoll_wait ─┬─▶ uv_run, once    timers, signals, wake-ups, libpq's sockets; only when one is due
-//                        └─▶ SocketWatch::Owner::on_socket()       clients, servers, listening sockets
+//                        ├─▶ SocketWatch::Owner::on_socket()       clients, servers, listening sockets
+//                        └─▶ the same, of those who asked to be told again
 //            on_round_end
 //
 // Sockets of the data plane are not libuv's, as its uv_poll_t costs four system calls more for each
@@ -31,7 +32,8 @@ using TimePoint = Clock::time_point;
 
 class EventLoop;
 
-// One descriptor that a loop looks at, level-triggered: what is not dealt with is told again.
+// One descriptor that a loop looks at. Level-triggered, unless its events say EPOLLET: then what is not dealt
+// with is told again to who asks for that.
 class SocketWatch {
  public:
   class Owner {
@@ -51,6 +53,9 @@ class SocketWatch {
   // False: the kernel has no room for it.
   bool start(EventLoop& loop, int fd, uint32_t events, Owner& owner);
   void change(uint32_t events);
+  // on_socket(0) in the next round, whatever the descriptor has to say; no system call. Once, however often
+  // it is asked for.
+  void tell_again();
   // The descriptor must still be open. What this round of the loop still has for it is not told.
   void stop();
   // Likewise, of a descriptor that the caller closes next, which the kernel takes for its end.
@@ -58,9 +63,12 @@ class SocketWatch {
   bool is_on() const { return loop_ != nullptr; }
 
  private:
+  friend class EventLoop;
+
   EventLoop* loop_ = nullptr;
   Owner* owner_ = nullptr;
   int fd_ = -1;
+  bool told_again_ = false;  // it is in the loop's list of those
 };
 
 class EventLoop {
@@ -112,13 +120,17 @@ class EventLoop {
   void post_task(std::unique_ptr<Task> task);
   void run_posted();
   bool control(int operation, int fd, uint32_t events, void* data) const;
-  void forget(const void* data);
+  void tell_events();
+  void tell_again();
+  void forget(SocketWatch& watch);
 
   uv_loop_t loop_{};
   int epoll_ = -1;
   std::array<epoll_event, kMostEvents> events_{};  // of this round
   size_t events_at_ = 0;                           // the next to be told
   size_t events_end_ = 0;
+  std::vector<SocketWatch*> again_;    // to be told in the next round; nullptr: stopped since
+  std::vector<SocketWatch*> telling_;  // in this one
   uint64_t round_ = 0;
   bool stops_ = false;
   std::function<void()>* round_end_ = nullptr;

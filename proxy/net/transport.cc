@@ -20,6 +20,10 @@ constexpr size_t kCopiedBytes = 2048;  // up to here, copying pieces together is
 
 constexpr int kShutdownAttempts = 3;
 
+constexpr uint32_t kReading = EPOLLIN | EPOLLRDHUP | EPOLLET;
+constexpr uint32_t kWriting = kReading | EPOLLOUT;
+constexpr uint32_t kConnecting = EPOLLOUT | EPOLLET;
+
 bool would_block(int error) { return error == EAGAIN || error == EWOULDBLOCK; }
 
 }  // namespace
@@ -35,7 +39,7 @@ Transport::~Transport() { end(); }
 
 bool Transport::watch(bool connecting) {
   connecting_ = connecting;
-  armed_ = connecting ? EPOLLOUT : EPOLLIN;
+  armed_ = connecting ? kConnecting : kReading;
   return watch_.start(*loop_, fd_, armed_, *this);
 }
 
@@ -46,67 +50,78 @@ void Transport::arm(uint32_t events) {
   }
 }
 
+bool Transport::is_read_out() const {
+  return emptied_ && (!tls_ || (tls_->received.empty() && !tls_->session.has_pending()));
+}
+
+void Transport::tell_again_if_left() {
+  if (reads() && !connecting_ && !is_read_out()) {
+    watch_.tell_again();
+  }
+}
+
 // The handler may destroy this object in any of its calls: nothing of it is touched after one.
 void Transport::on_socket(uint32_t events) {
   if ((events & EPOLLERR) != 0) {
     // What is wrong with the socket, reading it tells, but bytes that came before the failure are read first.
     connecting_ = false;
-    arm(EPOLLIN);
+    emptied_ = false;
+    ends_ = true;
+    arm(kReading);
     handler_->on_readable();
     return;
   }
-  if ((events & EPOLLHUP) != 0) {
-    events |= armed_;
+  if ((events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP)) != 0) {
+    emptied_ = false;
+    ends_ = ends_ || (events & (EPOLLRDHUP | EPOLLHUP)) != 0;
   }
-  if ((events & EPOLLOUT) != 0) {
+  if ((events & (EPOLLOUT | EPOLLHUP)) != 0) {
     if (connecting_) {
       connecting_ = false;
-      arm(EPOLLIN);
+      arm(kReading);
       handler_->on_drained();
       return;
     }
-    send_unsent();
-    if (unsent_bytes() == 0) {
-      arm(reads() ? EPOLLIN : EPOLLRDHUP);
-      // Readable bytes are told again by the next round: the watch is level-triggered.
-      handler_->on_drained();
-      return;
+    if (unsent_bytes() > 0) {
+      send_unsent();
+      if (unsent_bytes() == 0) {
+        arm(kReading);
+        tell_again_if_left();
+        handler_->on_drained();
+        return;
+      }
     }
   }
-  if ((events & (EPOLLIN | EPOLLRDHUP)) == 0) {
-    return;
+  if (!is_read_out() && (reads() || ends_)) {
+    handler_->on_readable();
   }
-  if (!reads() && (events & EPOLLRDHUP) == 0) {
-    arm((armed_ & EPOLLOUT) | EPOLLRDHUP);
-    return;
-  }
-  handler_->on_readable();
 }
 
 void Transport::release() {
   held_ = false;
-  if (reading_) {
-    resume();
-  }
+  tell_again_if_left();
 }
 
 void Transport::resume() {
   reading_ = true;
-  if (!held_ && (armed_ & EPOLLIN) == 0 && !connecting_) {
-    arm((armed_ & EPOLLOUT) | EPOLLIN);
-  }
+  tell_again_if_left();
 }
 
 Transport::ReadResult Transport::receive(std::span<char> buffer) {
   for (;;) {
     const ssize_t n = recv(fd_, buffer.data(), buffer.size(), 0);
     if (n > 0) {
+      emptied_ = !ends_ && static_cast<size_t>(n) < buffer.size();
+      if (!emptied_) {
+        watch_.tell_again();
+      }
       return {ReadStatus::Data, static_cast<size_t>(n)};
     }
     if (n == 0) {
       return {ReadStatus::Eof};
     }
     if (errno != EINTR) {
+      emptied_ = would_block(errno);
       return would_block(errno) ? ReadResult{ReadStatus::WouldBlock}
                                 : ReadResult{ReadStatus::Failed, 0, errno};
     }
@@ -139,11 +154,17 @@ Transport::ReadResult Transport::read_tls(std::span<char> buffer) {
         return {ReadStatus::Failed};
       }
       if (plain->bytes > 0) {
+        if (!is_read_out()) {
+          watch_.tell_again();
+        }
         return {ReadStatus::Data, plain->bytes};
       }
       if (plain->is_closed) {
         return {ReadStatus::Eof};
       }
+    }
+    if (emptied_) {
+      return {ReadStatus::WouldBlock};
     }
     std::array<char, 16UL << 10> bytes;
     const ReadResult more = receive(bytes);
@@ -330,7 +351,7 @@ void Transport::keep(std::string_view bytes) {
   }
   unsent_->append(bytes);
   if (!connecting_) {
-    arm((reads() ? EPOLLIN : EPOLLRDHUP) | EPOLLOUT);
+    arm(kWriting);
   }
 }
 
@@ -365,8 +386,9 @@ void Transport::enter_loop(EventLoop& loop) {
   reading_ = true;
   invariant(watch(), "a descriptor that was watched by one loop can be watched by another");
   if (unsent_bytes() > 0) {
-    arm(EPOLLIN | EPOLLOUT);
+    arm(kWriting);
   }
+  tell_again_if_left();
 }
 
 }  // namespace sportello::proxy

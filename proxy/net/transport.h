@@ -1,10 +1,15 @@
 // One connected socket on a loop: reads what has come, sends what it can at once and keeps the rest. Speaks
 // TLS if it was given a TlsSession. Knows nothing of messages.
 //
-// Back-pressure: pause() stops reading at the next event that would have brought bytes, so that a peer that
-// never speaks out of turn costs no system call; resume() undoes it. Bytes that the peer has not taken are
-// counted by unsent_bytes(), and Handler::on_drained() tells when the last of them has gone. In steady state:
-// no epoll_ctl, no allocation, one recv and one send a batch.
+// Back-pressure: after pause(), bytes that come stay in the socket until resume(). Bytes that the peer has
+// not taken are counted by unsent_bytes(), and Handler::on_drained() tells when the last of them has gone. In
+// steady state: no epoll_ctl, no allocation, one recv and one send a batch.
+//
+// The kernel tells of new bytes once (edge-triggered epoll: an event that is told until it is dealt with is
+// looked up again at each wait). So what was not read to its end is known here, and told again by the loop: a
+// read that filled its buffer, bytes that came while paused, plaintext left in a TLS session, the end of a
+// stream behind its last bytes. A recv() that brought less than was asked for has emptied the socket
+// (epoll(7)).
 //
 // Owned by one connection; used on its loop's thread only, until leave_loop() lets the socket go to
 // another one.
@@ -62,8 +67,8 @@ class Transport final : private SocketWatch::Owner {
   // Says goodbye to the peer, if TLS is spoken.
   void shutdown_tls();
 
-  // At most `buffer.size()` bytes. With TLS, Data with 0 bytes means that the handshake has ended; whoever
-  // speaks TLS reads until WouldBlock, since what is deciphered is no longer in the socket.
+  // At most `buffer.size()` bytes; what is left is told of again. With TLS, Data with 0 bytes means that the
+  // handshake has ended; reading until WouldBlock or paused() then saves a round of the loop for each record.
   ReadResult read(std::span<char> buffer);
 
   // Sends, or keeps what the socket does not take now; empties `box`.
@@ -92,6 +97,8 @@ class Transport final : private SocketWatch::Owner {
   void on_socket(uint32_t events) override;
   void arm(uint32_t events);
   bool reads() const { return reading_ && !held_; }
+  bool is_read_out() const;
+  void tell_again_if_left();
   void keep(std::string_view bytes);
   void break_off();
   void send_pieces(const Outbox& box);
@@ -117,6 +124,8 @@ class Transport final : private SocketWatch::Owner {
   uint32_t armed_ = 0;  // what the watch waits for now
   bool reading_ = true;
   bool held_ = false;
+  bool emptied_ = false;  // the socket, by the last recv(); its next bytes will be told
+  bool ends_ = false;  // the peer closed or broke the connection: after the last bytes, the end is to be read
   bool connecting_ = false;
   bool broken_ = false;  // a send failed: what is written from now on is dropped, the next read tells
 };

@@ -239,7 +239,8 @@ void ServerLink::on_readable() {
       case LinkPhase::Closed:
         return;
     }
-    more = more && phase_ != LinkPhase::Closed && transport_ != nullptr && transport_->tls() != nullptr;
+    more = more && phase_ != LinkPhase::Closed && transport_ != nullptr && transport_->tls() != nullptr &&
+           !transport_->paused();
   }
 }
 
@@ -363,7 +364,7 @@ bool ServerLink::on_session_view(std::string_view view) {
     client_->ask_primary(std::move(step.again));
   }
   if (step.broken) {
-    fail(std::move(step.error));
+    fail(std::move(*step.broken));
     return false;
   }
   if (client_ != nullptr && step.free) {

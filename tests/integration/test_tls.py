@@ -2,6 +2,7 @@
 import os
 import shutil
 import ssl
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -320,3 +321,41 @@ def test_a_server_that_answers_sslrequest_with_an_error_is_discarded(proxy, wire
         except (LoginFailed, ConnectionClosed):
             pass
         assert not any("man in the middle" in line for line in client.lines)
+
+
+@pytest.fixture
+def all_tls(proxy, tls_server, server_files, workers):
+    """TLS to the client and to the server, and a table to copy into."""
+    tls_server.run("DROP TABLE IF EXISTS taken", "CREATE TABLE taken (id int)", "GRANT ALL ON taken TO PUBLIC")
+    certificate, key = server_files
+    return server_proxy(proxy, tls_server, server_tls_sslmode="require", client_tls_sslmode="require", client_tls_cert_file=certificate,
+                        client_tls_key_file=key, workers=workers)
+
+
+def test_a_tls_client_that_reads_late_gets_all_of_a_large_result(all_tls, tls_server):
+    with all_tls.raw() as client:
+        client.start_tls()
+        client.login("alice", "app")
+        client.send(wire.query("SELECT repeat('x', 5000) FROM generate_series(1, 20000)"))
+        held_back = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%5000%' AND wait_event = 'ClientWrite'"
+        wait_until(lambda: tls_server.value(held_back) == 1, "the server is held back", 15)
+        assert len(rows(client.read_until_ready())) == 20000
+
+
+def test_a_tls_client_that_copies_to_a_busy_server_loses_nothing(all_tls, tls_server):
+    row_count = 2_000_000
+    with all_tls.connect(sslmode="require") as connection, tls_server.connect(autocommit=False) as locker:
+        locker.execute("LOCK TABLE taken IN SHARE MODE")
+        blocked = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'COPY taken%' AND wait_event_type = 'Lock'"
+
+        def unlock():
+            wait_until(lambda: tls_server.value(blocked) == 1, "the server takes nothing", 15)
+            locker.rollback()
+
+        with ThreadPoolExecutor(1) as other:
+            unlocked = other.submit(unlock)
+            with connection.cursor().copy("COPY taken FROM STDIN") as copy:
+                for start in range(0, row_count, 20000):
+                    copy.write(b"".join(b"%d\n" % number for number in range(start, start + 20000)))
+            unlocked.result()
+        assert connection.execute("SELECT count(*), sum(id) FROM taken").fetchone() == (row_count, row_count * (row_count - 1) // 2)

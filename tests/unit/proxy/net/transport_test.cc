@@ -1,4 +1,5 @@
-// What write_with_next() keeps back goes in front of whatever is written next, however that is written.
+// What write_with_next() keeps back goes in front of whatever is written next, however that is written. What
+// was not read is told of again.
 #include "proxy/net/transport.h"
 
 #include <gtest/gtest.h>
@@ -24,8 +25,30 @@ struct TransportTest : testing::Test, Transport::Handler {
     transport.reset();
   }
 
-  void on_readable() override {}
+  // One read of at most `most` bytes.
+  void on_readable() override {
+    told++;
+    std::array<char, 4096> buffer;
+    const auto result = transport->read(std::span(buffer).first(most));
+    read_bytes.append(buffer.data(), result.bytes);
+    ended = ended || result.status == Transport::ReadStatus::Eof;
+    if (result.status == Transport::ReadStatus::Data && pauses) {
+      transport->pause();
+    }
+    if (result.status == Transport::ReadStatus::Data && goes) {
+      transport.reset();
+    }
+  }
   void on_drained() override {}
+
+  void peer_sends(std::string_view bytes) const {
+    EXPECT_EQ(send(peer, bytes.data(), bytes.size(), 0), static_cast<ssize_t>(bytes.size()));
+  }
+  void turn(int times) {
+    for (int i = 0; i < times; i++) {
+      loop.turn(false);
+    }
+  }
 
   void write_with_next(std::string_view bytes) {
     box.own().append(bytes);
@@ -45,6 +68,12 @@ struct TransportTest : testing::Test, Transport::Handler {
 
   EventLoop loop;
   Outbox box;
+  std::string read_bytes;
+  size_t most = 4096;
+  int told = 0;
+  bool ended = false;
+  bool pauses = false;  // after each read
+  bool goes = false;    // likewise
   int peer = -1;
   std::unique_ptr<Transport> transport;
 };
@@ -104,6 +133,93 @@ TEST_F(TransportTest, WhatIsKeptBackWaitsBehindWhatThePeerHasNotTaken) {
     all += received();
   }
   EXPECT_EQ(all, large + "first second");
+}
+
+TEST_F(TransportTest, AReadThatFilledItsBufferIsFollowedByAnother) {
+  most = 4;
+  peer_sends("0123456789");
+  turn(5);
+  EXPECT_EQ(read_bytes, "0123456789");
+}
+
+TEST_F(TransportTest, ASocketThatWasEmptiedIsLeftAlone) {
+  peer_sends("0123456789");
+  turn(5);
+  EXPECT_EQ(told, 1);
+  peer_sends("more");
+  turn(5);
+  EXPECT_EQ(read_bytes, "0123456789more");
+  EXPECT_EQ(told, 2);
+}
+
+TEST_F(TransportTest, WhatCameWhilePausedIsReadAfterwards) {
+  transport->pause();
+  peer_sends("0123456789");
+  turn(5);
+  EXPECT_EQ(told, 0);
+  transport->resume();
+  turn(5);
+  EXPECT_EQ(read_bytes, "0123456789");
+}
+
+TEST_F(TransportTest, WhatWasLeftWhenItPausedIsReadAfterwards) {
+  most = 4;
+  pauses = true;
+  peer_sends("0123456789");
+  for (int i = 0; i < 4; i++) {
+    turn(3);
+    EXPECT_EQ(told, std::min(i + 1, 3));
+    transport->resume();
+  }
+  EXPECT_EQ(read_bytes, "0123456789");
+}
+
+TEST_F(TransportTest, WhatCameWhileHeldIsReadAfterwards) {
+  transport->hold();
+  peer_sends("0123456789");
+  transport->resume();
+  turn(5);
+  EXPECT_EQ(told, 0);
+  transport->release();
+  turn(5);
+  EXPECT_EQ(read_bytes, "0123456789");
+}
+
+TEST_F(TransportTest, TheEndIsToldBehindTheLastBytes) {
+  peer_sends("goodbye");
+  shutdown(peer, SHUT_WR);
+  turn(5);
+  EXPECT_EQ(read_bytes, "goodbye");
+  EXPECT_TRUE(ended);
+}
+
+TEST_F(TransportTest, APausedOneHearsOfTheEnd) {
+  transport->pause();
+  shutdown(peer, SHUT_WR);
+  turn(5);
+  EXPECT_TRUE(ended);
+}
+
+TEST_F(TransportTest, OneThatIsGoneIsToldNothing) {
+  most = 4;
+  goes = true;
+  peer_sends("0123456789");
+  turn(5);
+  EXPECT_EQ(told, 1);
+}
+
+TEST_F(TransportTest, WhatWasNotReadOnOneLoopIsReadOnTheNext) {
+  EventLoop next;
+  most = 4;
+  peer_sends("0123456789");
+  turn(1);
+  transport->leave_loop();
+  transport->enter_loop(next);
+  for (int i = 0; i < 5; i++) {
+    next.turn(false);
+  }
+  EXPECT_EQ(read_bytes, "0123456789");
+  transport.reset();
 }
 
 }  // namespace
