@@ -73,15 +73,15 @@ struct Consequences {
 struct OwedAnswer {
   Request request = Request::Sync;
   Delivery delivery = Delivery::Forward;
-  Consequences then = {};
   uint8_t name_changes = 0;  // how many pending changes of VirtualStatements hang on it
+  bool of_unnamed = false;   // Parse of the client's unnamed statement under a name of ours
   bool failed = false;  // an ErrorResponse came for it (Query, FunctionCall: ReadyForQuery is still to come)
   bool began = false;   // an answer of it has reached the client
-  bool plain_read = false;    // Query: one statement that only reads
-  bool completed = false;     // of a plain_read: the client has all of it but ReadyForQuery
+  bool plain_read = false;  // Query: one statement that only reads
+  bool completed = false;   // of a plain_read: the client has all of it but ReadyForQuery
+  Consequences then = {};
   uint64_t statement_id = 0;  // Parse, Close under a name of ours: what the link gains or loses; 0: none
   uint64_t unnamed_id = 0;    // Parse of the link's unnamed statement
-  bool of_unnamed = false;    // Parse of the client's unnamed statement under a name of ours
   QueryRef query = {};        // Query, Execute: whose answer is counted (stats/query_table.h)
   uint32_t rows_here = 0;     // DataRows of it since the last command was complete
   uint64_t rows = 0;          // of the commands that are complete

@@ -127,8 +127,7 @@ struct ClientSession::Relaying {
   }
   bool fail(std::string_view sqlstate, std::string message) {
     send_run();
-    step.broken = true;
-    step.error = {sqlstate, std::move(message)};
+    step.broken = std::make_unique<Error>(Error{sqlstate, std::move(message)});
     return false;
   }
 };
@@ -479,7 +478,7 @@ bool ClientSession::on_error(Relaying& relaying, const Frame& frame, std::string
   if (fields.is_fatal()) {
     relaying.swallow(front.size());
     relaying.fail(sqlstate::kConnectionFailure, std::string(fields.message));
-    relaying.step.error.detail = fields.sqlstate;
+    relaying.step.broken->detail = fields.sqlstate;
     return false;
   }
   if (link_->owed.empty()) {

@@ -318,8 +318,8 @@ ClientSession::Outcome ClientSession::on_query(const Message& message, Outbox& t
   }
   send_forget_sequences(*facts, to_server);
   OwedAnswer owed{.request = Request::Query,
-                  .then = note_effects(facts),
                   .plain_read = facts->replay_safe(),
+                  .then = note_effects(facts),
                   .query = query_of(facts->fingerprint, *text)};
   begin_batch();
   if (names_) {
@@ -444,11 +444,8 @@ void ClientSession::record(const OwedAnswer& owed, StatementRef needs, bool raw_
     return;
   }
   replay.bytes.append(front).append(rest);
-  Replay::Part& part = replay.parts.emplace_back();
-  part.owed = owed;
-  part.statement = std::move(needs);
-  part.size = static_cast<uint32_t>(front.size() + rest.size());
-  part.raw_unnamed = raw_unnamed;
+  replay.parts.emplace_back(owed, std::move(needs), static_cast<uint32_t>(front.size() + rest.size()),
+                            raw_unnamed);
 }
 
 }  // namespace sportello::proxy

@@ -86,8 +86,8 @@ struct ServerStep {
   bool free = false;               // the link may go back to its pool
   bool ended_transaction = false;  // at least one ReadyForQuery said 'I'
   uint32_t commands = 0;           // Syncs and Querys of the client that were answered
-  bool broken = false;  // the server did what the protocol does not allow, or said goodbye: close the link
-  Error error = {};     // why, when broken
+  // The link is to be closed: the server did what the protocol does not allow, or said goodbye.
+  std::unique_ptr<Error> broken = {};
   std::unique_ptr<Replay> again = {};  // the replica's answer was kept from the client: ask the primary
 };
 

@@ -167,11 +167,14 @@ bool ClientSession::take_block_message(char type, std::string_view body, BlockBa
       return batch.statement != nullptr && is_answered_here(*batch.statement->facts);
     }
     case frontend::kBind: {
-      BindMessage bind;
-      const bool takes = !bound && bind.decode(body) && bind.portal.empty() && bind.parameters.empty() &&
-                         is_statement_of(batch, bind.statement);
+      // Nearly every batch is of another statement: whose it is comes first.
+      const auto names = decode_bind_prefix(body);
+      if (bound || !names || !names->portal.empty() || !is_statement_of(batch, names->statement)) {
+        return false;
+      }
       bound = true;
-      return takes;
+      BindMessage bind;
+      return bind.decode(body) && bind.parameters.empty();
     }
     case frontend::kDescribe: {
       const auto target = decode_target(body);

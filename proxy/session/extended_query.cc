@@ -143,7 +143,7 @@ ClientSession::Outcome ClientSession::pass_named_parse(const Message& message, s
   names().define(name, std::move(statement));
   link_->replay.drop();
   pins_ |= kPinNamedStatement;
-  forward(message, {.request = Request::Parse, .then = {.pins = kPinNamedStatement}, .name_changes = 1},
+  forward(message, {.request = Request::Parse, .name_changes = 1, .then = {.pins = kPinNamedStatement}},
           to_server);
   return Outcome::Taken;
 }

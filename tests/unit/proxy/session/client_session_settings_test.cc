@@ -369,7 +369,7 @@ TEST_F(SessionsSettings, NoticesOfOurOwnSetsAreNotTheClients) {  // S42
 TEST_F(SessionsSettings, AReportThatIsLongerThanAnyPeerHasIsRefused) {
   a.client(client::query("SELECT 1")).server(std::string("S\x7f\xff\xff\xff", 5));
   EXPECT_TRUE(a.last_answer().broken);
-  EXPECT_EQ(a.last_answer().error.sqlstate, sqlstate::kProtocolViolation);
+  EXPECT_EQ(a.last_answer().broken->sqlstate, sqlstate::kProtocolViolation);
 }
 
 // ---- Encodings in which a quote may be half of a character ----

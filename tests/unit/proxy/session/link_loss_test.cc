@@ -374,7 +374,7 @@ TEST_F(LinkLost, WhatCannotBeRunAgainFailsAsOne) {
 TEST_F(LinkLost, TheServersGoodbyeIsNotTheClients) {
   a.client(client::query("SELECT 1")).server(server::fatal("57P01", "terminating connection"));
   EXPECT_TRUE(a.last_answer().broken);
-  EXPECT_EQ(a.last_answer().error.message, "terminating connection");
+  EXPECT_EQ(a.last_answer().broken->message, "terminating connection");
   EXPECT_THAT(a.to_client(), IsEmpty()) << "it may still be run again";
 }
 

@@ -166,7 +166,7 @@ TEST_F(LoneReads, AServersGoodbyeInFrontOfTheEndIsUnseen) {
     const size_t taken = cut == 0 ? 0 : answer(goodbye.substr(0, cut)).taken;
     const ServerStep step = answer(goodbye.substr(taken));
     ASSERT_TRUE(step.broken) << cut;
-    LinkLoss loss = session.lose_link(step.error, to_client);
+    LinkLoss loss = session.lose_link(*step.broken, to_client);
     EXPECT_THAT(drain(to_client), IsEmpty()) << cut;
     ASSERT_TRUE(loss.again) << cut;
     // The next link leads to the same dying server.
@@ -211,7 +211,7 @@ TEST_F(LoneReads, AWriteIsNotRunAgainWhateverTheServerSays) {
   send(client::query("INSERT INTO t VALUES (1)"));
   const ServerStep step = answer(server::fatal("57P01", "terminating connection"));
   ASSERT_TRUE(step.broken);
-  EXPECT_FALSE(session.lose_link(step.error, to_client).again);
+  EXPECT_FALSE(session.lose_link(*step.broken, to_client).again);
   EXPECT_THAT(drain(to_client), ::testing::HasSubstr("08007"));
 }
 

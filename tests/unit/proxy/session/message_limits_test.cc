@@ -53,7 +53,7 @@ TEST_F(MessageLimits, ALongerRowBreaksTheServerConnection) {
   a.client(client::query("SELECT 1"));
   a.server(server::selected(std::string(200, 'x')));
   EXPECT_TRUE(a.last_answer().broken);
-  EXPECT_THAT(a.last_answer().error.message, HasSubstr("max_packet_size"));
+  EXPECT_THAT(a.last_answer().broken->message, HasSubstr("max_packet_size"));
 }
 
 TEST_F(MessageLimits, DisablePqexecTakesTheExtendedProtocolOnly) {

@@ -398,7 +398,7 @@ class Simulation {
     const ServerStep step = client.session->on_server_bytes(*in, to_server_, to_client_);
     link.untaken.erase(0, step.taken);
     drain(client);
-    ASSERT_FALSE(step.broken) << step.error.message;
+    ASSERT_FALSE(step.broken) << step.broken->message;
     if (step.free) {
       client.session->leave_link();
       client.link = nullptr;
