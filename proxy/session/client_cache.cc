@@ -84,6 +84,13 @@ std::optional<cache::KeyView> ClientConnection::cache_key(const CacheVerdict& ve
   return cache.keys.build(parts);
 }
 
+// Not a replica's that lacks what was written to these tables, as all but freshness = "table" allow. Asked
+// once their epochs are noted: a write of before has set what the replica must have reached. (C11)
+bool ClientConnection::may_keep_answer_about(std::span<const cache::TableState* const> tables) const {
+  return routed_ == nullptr ||
+         routed_->position->may_answer(cache::needs_of(tables, session_->scope().tables.all(), 0));
+}
+
 ClientConnection::CacheAnswer ClientConnection::ask_cache(std::string_view in) {
   const PoolSettings& settings = pool_->settings();
   const std::unique_ptr<FlightWait> flight = std::move(flight_);  // for this request, or for none
@@ -148,6 +155,9 @@ ClientConnection::CacheAnswer ClientConnection::ask_cache(std::string_view in) {
       .sent_at = worker_->now(),
       .database = session_->scope().id,
       .rule = verdict.rule->id};
+  if (!may_keep_answer_about(verdict.meaning->reads)) {
+    return answer;
+  }
   std::unique_ptr<CacheFill> fill = cache.get_fill();
   fill->counts = verdict.counts;
   fill->recorder.begin(verdict.rule->settings.max_result_size, read.bind.result_formats);

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
 
 #include "proxy/net/transport.h"
@@ -182,6 +183,7 @@ class ClientConnection final : private Transport::Handler {
   cache::NotCached judge_place(const CacheVerdict& verdict) const;
   std::optional<cache::KeyView> cache_key(const CacheVerdict& verdict);
   std::shared_ptr<const cache::TableStates> tables_of_scope() const;
+  bool may_keep_answer_about(std::span<const cache::TableState* const> tables) const;
   void begin_fill(std::unique_ptr<CacheFill> fill);
   void end_fill();
   void finish_fill();

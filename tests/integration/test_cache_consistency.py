@@ -187,3 +187,51 @@ def test_links_that_die_in_a_commit_leave_nothing_stale(counted, replicas):
             cluster.primary.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'alice' ORDER BY random() LIMIT 1")
             time.sleep(0.1)
     _run(proxy, History(), kill_links)
+
+
+_READ = "SELECT v FROM counted WHERE k = 0"
+
+
+def _wait_replica(proxy, replica):
+    with proxy.connect() as connection:
+        wait_until(lambda: connection.execute("SELECT inet_server_port()").fetchone()[0] == replica.port, "reads go to the replica", 20)
+
+
+@pytest.mark.parametrize("freshness", ["session", "bounded"])
+@pytest.mark.parametrize("invalidation", ["wal", "proxy"])
+def test_what_a_replica_answers_that_lags_is_not_kept(make_cluster, make_proxy, invalidation, freshness):
+    """Freshness allows a read that is behind; kept, it would stay behind until its ttl, and be given to whoever wrote what it misses."""
+    cluster = make_cluster(1, None)
+    cluster.primary.run("CREATE TABLE counted (k int PRIMARY KEY, v bigint)", "INSERT INTO counted VALUES (0, 0)", "GRANT ALL ON counted TO PUBLIC",
+                        "CREATE PUBLICATION sportello FOR TABLE counted")
+    cluster.wait_caught_up()
+    replica = cluster.replicas[0]
+    proxy = make_proxy({
+        "sportello": {"workers": 1, "monitor_user": "postgres"},
+        "databases": {"app": {"primary": cluster.primary.dsn(), "replicas": [replica.dsn()], "freshness": freshness, "max_replica_lag": "1h"}},
+        "cache": {"invalidation": invalidation, "rules": [{"name": "all", "ttl": "1h", "tables": ["counted"]}]}})
+    _wait_replica(proxy, replica)
+    _wait_kept(proxy)
+    replica.run("SELECT pg_wal_replay_pause()")
+    wait_until(lambda: replica.value("SELECT pg_get_wal_replay_pause_state()") == "paused", "replay is paused")
+    with proxy.connect() as writer, proxy.connect() as reader:
+        writer.execute("UPDATE counted SET v = 5")
+        if invalidation == "wal":
+            written = cluster.primary.value("SELECT pg_current_wal_flush_lsn()")
+            wait_until(lambda: cluster.primary.value("SELECT %s::pg_lsn >= %s::pg_lsn", [proxy.show("CACHE")[0]["applied"], written]), "the log tells of the write")
+        assert reader.execute(_READ).fetchone()[0] == 0
+        if freshness == "session":
+            assert writer.execute(_READ).fetchone()[0] == 5
+        replica.run("SELECT pg_wal_replay_resume()")
+        wait_until(lambda: replica.value(_READ) == 5, "the replica has the write")
+        assert reader.execute(_READ).fetchone()[0] == 5
+    _wait_kept(proxy)
+
+
+def _wait_kept(proxy):
+    with proxy.connect() as connection:
+        def kept():
+            before = _hits(proxy)
+            connection.execute(_READ)
+            return _hits(proxy) > before
+        wait_until(kept, "reads are answered from memory", 20)
