@@ -459,7 +459,7 @@ void ClientSession::on_ready(Relaying& relaying, TransactionStatus status) {
     relaying.step.again->of_lone_read = true;
     link_->replay.drop();
   }
-  if (catalog_changes_ && status == TransactionStatus::Idle) {
+  if (catalog_changes_ && has_ended_block()) {
     // Whoever looked before the commit has seen the old catalog; and before its fence comes down.
     catalog_changes_ = false;
     scope_->ddl_epoch.fetch_add(1, std::memory_order_relaxed);

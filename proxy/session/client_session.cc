@@ -118,6 +118,7 @@ void ClientSession::leave_link() {
   leaves_doubt_ = false;
   link_differs_ = false;
   may_open_block_ = encoding_in_doubt_ = block_only_reads_ = false;
+  blurred_ = commits_chained_ = false;  // what the link is left with is taken from it, or it is pinned
   pins_ = settled_pins_ = 0;
   if (body_left_ > 0) {
     body_forwarded_ = false;

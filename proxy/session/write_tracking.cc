@@ -37,6 +37,19 @@ bool touches_nothing(const sql::StatementFacts& facts) {
   }
 }
 
+// What commits, or may have that in it. Of SAVEPOINT and its like nothing comes out before their block ends.
+bool may_end_block(const sql::StatementFacts& facts) {
+  switch (facts.kind) {
+    case StatementKind::Commit:
+    case StatementKind::Rollback:
+    case StatementKind::PrepareTransaction:
+      return true;
+    default:
+      return facts.has(sql::Effect::CallOrDo | sql::Effect::Unknown) ||
+             (facts.multi && facts.has(sql::Effect::TransactionControl));
+  }
+}
+
 // After these, names may mean something else in this transaction or on this link than the session's settings
 // say.
 constexpr sql::Effects kBlursNames = sql::Effect::SetLocal | sql::Effect::SetOther | sql::Effect::SetRole |
@@ -56,11 +69,16 @@ bool ClientSession::surely_in_block() const {
   return link_->status != TransactionStatus::Idle && !may_open_block_;
 }
 
+// What the last ReadyForQuery says is after a commit or a rollback of all that was written.
+bool ClientSession::has_ended_block() const {
+  const bool has_chained = commits_chained_ && link_->owed.empty() && !link_->unsynced &&
+                           link_->status == TransactionStatus::InBlock;
+  return has_chained || link_->status == TransactionStatus::Idle;
+}
+
 void ClientSession::note_write(const sql::FactsPtr& facts_owner) {
   const sql::StatementFacts& facts = *facts_owner;
   const bool was_in_block = surely_in_block();
-  const bool ends_block = facts.has(sql::Effect::TransactionControl) || facts.kind == StatementKind::Commit ||
-                          facts.kind == StatementKind::Rollback;
   const bool plainly_reads =
       facts.reads_only && facts.only_known_functions && !facts.writes_unknown && facts.writes.empty();
   if (!plainly_reads && !touches_nothing(facts)) {
@@ -73,13 +91,14 @@ void ClientSession::note_write(const sql::FactsPtr& facts_owner) {
     }
   }
   blurred_ = blurred_ || facts.has(kBlursNames);
-  if (freshness_->has_written() && (!was_in_block || ends_block || facts.has(sql::Effect::CallOrDo))) {
+  commits_chained_ = facts.chain && !facts.multi;
+  if (freshness_->has_written() && (!was_in_block || may_end_block(facts))) {
     freshness_->raise();
   }
 }
 
 void ClientSession::note_unknown_write() {
-  block_only_reads_ = false;
+  block_only_reads_ = commits_chained_ = false;
   if (freshness_ != nullptr) {
     blurred_ = true;
     freshness_->wrote(nullptr);
@@ -88,9 +107,10 @@ void ClientSession::note_unknown_write() {
 }
 
 void ClientSession::settle_writes() {
-  if (!link_->owed.empty() || link_->unsynced || link_->status != TransactionStatus::Idle) {
+  if (!link_->owed.empty() || link_->unsynced || !has_ended_block()) {
     return;
   }
+  commits_chained_ = false;
   blurred_ = pins_ != 0 || leaves_doubt_;
   if (freshness_->has_written()) {
     freshness_->settle();

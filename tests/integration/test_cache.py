@@ -283,3 +283,49 @@ def test_explain_says_whether_and_why(cached):
     assert explained("SELECT random() FROM t0")["cached"] == "no: it calls VOLATILE functions or samples a table"
     assert explained("SELECT now() FROM t0")["cached"] == "no: it calls STABLE functions, and stable_functions is off"
     assert explained("SELECT * FROM t1")["cached"] == "no: no rule takes it"
+
+
+def test_a_savepoint_keeps_nobody_from_memory(cached):
+    _, proxy = cached()
+    with proxy.connect() as reader, proxy.connect(autocommit=False) as writer:
+        _wait_cached(proxy, reader, COUNT)
+        writer.execute("UPDATE t0 SET v = 1 WHERE k = 1")
+        for statement in ("SAVEPOINT a", "UPDATE t0 SET v = 2 WHERE k = 1", "ROLLBACK TO a", "RELEASE a"):
+            writer.execute(statement)
+            before = int(_rule(proxy)["hits"])
+            assert reader.execute(COUNT).fetchone() == (1, 0)
+            assert int(_rule(proxy)["hits"]) == before + 1, statement
+        writer.commit()
+        assert reader.execute(COUNT).fetchone() == (1, 1)
+
+
+def test_a_commit_and_chain_is_a_commit(cached):
+    cluster, proxy = cached()
+    with proxy.connect() as reader, proxy.connect(user="postgres") as writer:
+        for i in range(1, 4):
+            _wait_cached(proxy, reader, COUNT)
+            for statement in ("BEGIN" if i == 1 else "SELECT 1", f"UPDATE t0 SET v = {i} WHERE k = 1", "COMMIT AND CHAIN"):
+                writer.execute(statement)
+            assert reader.execute(COUNT).fetchone() == (1, i)
+        _wait_cached(proxy, reader, COUNT)
+        writer.execute("UPDATE t0 SET v = 7 WHERE k = 1")
+        writer.execute("ROLLBACK AND CHAIN")
+        writer.execute("ALTER TABLE t0 ALTER v TYPE int USING v + 10")
+        writer.execute("COMMIT AND CHAIN")
+        assert reader.execute(COUNT).fetchone() == (1, 13)
+        writer.execute("UPDATE t0 SET v = 8 WHERE k = 1")
+        writer.execute("COMMIT")
+        assert reader.execute(COUNT).fetchone() == cluster.primary.rows(COUNT)[0] == (1, 8)
+
+
+def test_a_call_of_a_function_does_not_spoil_what_is_written_later(cached):
+    _, proxy = cached()
+    with proxy.connect() as reader, proxy.connect(user="postgres") as writer:
+        writer.execute("CREATE FUNCTION pure() RETURNS bigint STABLE LANGUAGE sql AS 'SELECT 1::bigint'")
+        for i in range(3):
+            _wait_cached(proxy, reader, COUNT)
+            writer.execute("SELECT pure()")
+            writer.execute("UPDATE t1 SET v = v + 1")
+            before = int(_rule(proxy)["hits"])
+            reader.execute(COUNT)
+            assert int(_rule(proxy)["hits"]) == before + 1, i

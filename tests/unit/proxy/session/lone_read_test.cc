@@ -293,5 +293,54 @@ TEST_F(LoneReads, ALostCommitKeepsItsFence) {  // cache/README.md, F8
   EXPECT_FALSE(needs().fenced);
 }
 
+TEST_F(LoneReads, ASavepointIsNoCommit) {
+  session.take_link(primary, to_server);
+  send(client::query("BEGIN"));
+  answer(server::complete("BEGIN") + server::ready('T'));
+  send(client::query("UPDATE t SET a = 1"));
+  answer(server::complete("UPDATE 1") + server::ready('T'));
+  for (const char* statement : {"SAVEPOINT a", "ROLLBACK TO a", "RELEASE a"}) {
+    send(client::query(statement));
+    EXPECT_FALSE(needs().fenced) << statement;
+    answer(server::complete("SAVEPOINT") + server::ready('T'));
+  }
+  send(client::query("SELECT 1; COMMIT"));
+  EXPECT_TRUE(needs().fenced);
+}
+
+TEST_F(LoneReads, ACommitAndChainSettlesWhatCameBeforeIt) {
+  session.take_link(primary, to_server);
+  send(client::query("BEGIN"));
+  answer(server::complete("BEGIN") + server::ready('T'));
+  for (const char* end : {"COMMIT AND CHAIN", "ROLLBACK AND CHAIN"}) {
+    send(client::query("UPDATE t SET a = 1"));
+    answer(server::complete("UPDATE 1") + server::ready('T'));
+    send(client::query(end));
+    EXPECT_TRUE(needs().fenced) << end;
+    answer(server::complete("COMMIT") + server::ready('T'));
+    EXPECT_FALSE(needs().fenced) << end;
+  }
+  // What is sent behind it is of the next block.
+  send(client::query("COMMIT AND CHAIN"));
+  send(client::query("UPDATE t SET a = 1"));
+  answer(server::complete("COMMIT") + server::ready('T') + server::complete("UPDATE 1") + server::ready('T'));
+  send(client::query("COMMIT"));
+  EXPECT_TRUE(needs().fenced);
+  answer(server::complete("COMMIT") + kReady);
+  EXPECT_FALSE(needs().fenced);
+}
+
+TEST_F(LoneReads, WhatAFunctionMayHaveDoneIsOverWithItsLink) {
+  session.take_link(primary, to_server);
+  send(client::query("SELECT pure()"));
+  EXPECT_TRUE(answer(server::selected("1")).free);
+  session.leave_link();
+  session.take_link(primary, to_server);
+  send(client::query("UPDATE t SET a = 1"));
+  EXPECT_EQ(scope->tables.all().fences.load(), 0U);
+  EXPECT_TRUE(needs().fenced);
+  answer(server::complete("UPDATE 1") + kReady);
+}
+
 }  // namespace
 }  // namespace sportello::proxy
