@@ -80,7 +80,8 @@ FunctionIndex::FunctionIndex(const std::vector<FunctionRow>& functions,
                              const std::vector<AggregateRow>& aggregates) {
   functions_.reserve(functions.size());
   for (const FunctionRow& row : functions) {
-    functions_.push_back({row.oid, row.schema, row.name, row.volatility, row.language});
+    functions_.push_back(
+        {row.oid, row.schema, row.name, row.volatility, row.language, row.sole_argument != 0});
   }
   std::sort(functions_.begin(), functions_.end(),
             [](const Function& one, const Function& other) { return one.oid < other.oid; });
@@ -134,6 +135,18 @@ Traits FunctionIndex::of_unnamed(Oid function) const {
     return {};
   }
   return of(function);
+}
+
+void FunctionIndex::add_by_dot(Oid schema, std::string_view name, Traits& traits) const {
+  const auto known = by_name_.find(name);
+  if (known == by_name_.end()) {
+    return;
+  }
+  for (const Function* function : known->second) {
+    if (function->schema == schema && function->oid >= kFirstUserOid && function->takes_one) {
+      traits.add(of(*function));
+    }
+  }
 }
 
 bool FunctionIndex::add_named(Oid schema, std::string_view name, Traits& traits) const {

@@ -44,6 +44,8 @@ class FunctionIndex {
   // Adds those of all functions of the name in the schema, whatever their arguments. False: none is here. Of
   // initdb's, those that are known by name to be harmless add nothing: StatementFacts says more of them.
   bool add_named(Oid schema, std::string_view name, Traits& traits) const;
+  // Adds those of the users' functions of the name in the schema that can be called as (argument).name.
+  void add_by_dot(Oid schema, std::string_view name, Traits& traits) const;
 
  private:
   struct Function {
@@ -52,6 +54,7 @@ class FunctionIndex {
     std::string name;
     char volatility;  // the worst of an aggregate's parts
     std::string language;
+    bool takes_one;  // argument, if need be
   };
 
   static Traits of(const Function& function);

@@ -34,6 +34,7 @@ class Resolver {
     }
     traits_.add(catalog_.unnamed_calls());
     resolve_calls();
+    resolve_fields();
     resolve_types();
     resolve_reads();
     resolve_writes();
@@ -115,6 +116,17 @@ class Resolver {
     for (const sql::FunctionCall& call : facts_.calls) {
       if (is_temporary_schema(call.schema) || !is_found(call)) {
         not_known("there is no function " + text_of(call));
+      }
+    }
+  }
+
+  // (expression).f, where f is a column or, of whatever composite type, a function.
+  void resolve_fields() {
+    for (const std::string& field : facts_.fields) {
+      for (const std::string& name : scope_.search_path) {
+        if (const Oid schema = is_temporary_schema(name) ? 0 : catalog_.schema(name)) {
+          catalog_.functions().add_by_dot(schema, field, traits_);
+        }
       }
     }
   }

@@ -33,6 +33,8 @@ void ExpressionNotes::note(std::string_view name, const Value& value) {
     value_function(text_member(value, "op"));
   } else if (name == "ColumnRef") {
     column(member(value, "fields"));
+  } else if (name == "A_Indirection") {
+    selection(member(value, "indirection"));
   } else if (name == "A_Expr") {
     operator_name(member(value, "name"));
   } else if (name == "operName" || name == "useOp") {
@@ -112,7 +114,16 @@ void ExpressionNotes::column(const Value& fields) {
   if (is_in(kSystemColumns, last)) facts_.system_columns = true;
 }
 
+// Of an element of an array there is no name.
+void ExpressionNotes::selection(const Value& fields) {
+  for_each_item(fields, [&](const Value& field) {
+    const std::string_view name = text_member(member(field, "String"), "sval");
+    if (!name.empty()) facts_.fields.emplace_back(name);
+  });
+}
+
 void ExpressionNotes::finish() {
+  sort_once(facts_.fields);
   sort_once(facts_.types);
   sort_once(facts_.calls);
   facts_.stable_by_settings = facts_.stable_functions && !stable_otherwise_;

@@ -36,6 +36,7 @@ class ExpressionNotes {
   void operator_name(const Value& names);
   void unknown_operator();
   void column(const Value& fields);
+  void selection(const Value& fields);
 
   StatementFacts& facts_;
   bool unknown_calls_ = false;

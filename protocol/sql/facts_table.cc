@@ -33,8 +33,9 @@ size_t bytes_beside(const std::vector<std::string>& texts) {
 
 size_t bytes_of_facts(const StatementFacts& facts) {
   return sizeof facts + 2 * kAllocationOverhead + bytes_beside(facts.name) + bytes_beside(facts.set_value) +
-         bytes_beside(facts.functions) + bytes_beside(facts.calls) + bytes_beside(facts.reads) +
-         bytes_beside(facts.writes) + bytes_beside(facts.ddl_targets) + bytes_beside(facts.types);
+         bytes_beside(facts.functions) + bytes_beside(facts.calls) + bytes_beside(facts.fields) +
+         bytes_beside(facts.reads) + bytes_beside(facts.writes) + bytes_beside(facts.ddl_targets) +
+         bytes_beside(facts.types);
 }
 
 }  // namespace

@@ -13,7 +13,8 @@
 // - What lies behind a name: views, partitions, cascades, triggers, rules, and what a user-defined function,
 //   operator, cast, type or domain does. Calls of functions that are not in our list are marked
 //   UnknownFunction; a catalog (names -> OIDs, volatility, views) answers the rest.
-// - `t.f` may be the function f(t) if t has no column of that name. It is in `functions` for nobody.
+// - `t.f` may be the function f(t) if t has no column of that name. It is in `functions` for nobody. Of
+//   (expression).f at least the name is kept: `fields`.
 // - What a cursor's query does is said by its DECLARE (or the statement that was bound), not by its FETCH.
 // - Values that are not in the text: a parameter or a column may hold the string 'now'.
 #pragma once
@@ -187,6 +188,8 @@ struct StatementFacts {
   std::vector<std::string> functions;
   // The same calls in parts. A name of three parts has its first two in `schema`.
   std::vector<FunctionCall> calls;
+  // f of each (expression).f: a column of a composite type, or a call of f(expression).
+  std::vector<std::string> fields;
   // The identifier that the statement acts on, folded as PostgreSQL does: statement name of Prepare, Execute,
   // Deallocate; channel of Listen, Unlisten, Notify; savepoint; cursor; parameter of Set and Show (lower
   // case, "timezone", "client_encoding"). Empty for ALL and *.

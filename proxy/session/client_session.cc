@@ -346,7 +346,8 @@ ClientSession::Outcome ClientSession::on_query(const Message& message, Outbox& t
     return Outcome::Taken;
   }
   if (link_->replay.usable) {
-    link_->replay.only_reads = link_->replay.only_reads && (for_lone_read_ || facts->replay_safe());
+    link_->replay.only_reads =
+        link_->replay.only_reads && (for_lone_read_ || (facts->replay_safe() && !hides_write_));
   }
   forward(message, owed, to_server);
   if (link_->replay.usable) {

@@ -378,6 +378,7 @@ class ClientSession {
   void note_write(const sql::FactsPtr& facts_owner);
   void note_unknown_write();
   bool has_ended_block() const;
+  bool reaches_writes(const sql::FactsPtr& facts);
   void settle_writes();
   void lose_writes();
 
@@ -426,7 +427,8 @@ class ClientSession {
   cache::ResultRecorder* recorder_ = nullptr;      // of the answer under way
   bool for_lone_read_ = false;                     // the link is a replica's
   bool fled_read_only_ = false;
-  bool blurred_ = false;        // names may mean something else until the next rest
+  bool blurred_ = false;      // names may mean something else until the next rest
+  bool hides_write_ = false;  // the last statement sent looks like a read and may write
   // The last statement sent was a COMMIT AND CHAIN: what the block that follows has written is nothing yet.
   bool commits_chained_ = false;
   bool skips_to_sync_ = false;  // without a link: an error was sent, the rest of the batch is passed over

@@ -276,7 +276,7 @@ ClientSession::Outcome ClientSession::on_bind(const Message& message, Outbox& to
     owed.then.pins = then.pins;
     if (link_->replay.usable) {
       link_->replay.only_reads =
-          link_->replay.only_reads && (for_lone_read_ || statement->facts->replay_safe());
+          link_->replay.only_reads && (for_lone_read_ || (statement->facts->replay_safe() && !hides_write_));
     }
     if (prefix->statement.empty() && !unnamed_is_shared_) {
       ensure_unnamed(statement, to_server);

@@ -143,8 +143,8 @@ Consequences ClientSession::note_effects(const sql::FactsPtr& facts_owner) {
   if (freshness_ != nullptr) {
     note_write(facts_owner);
   }
-  block_only_reads_ = block_only_reads_ && facts.replay_safe();
-  if (!only_reads(facts)) {
+  block_only_reads_ = block_only_reads_ && facts.replay_safe() && !hides_write_;
+  if (hides_write_ || !only_reads(facts)) {
     add(OwedEffect::MayWrite);
   }
   if (may_commit(facts)) {

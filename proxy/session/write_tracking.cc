@@ -76,12 +76,22 @@ bool ClientSession::has_ended_block() const {
   return has_chained || link_->status == TransactionStatus::Idle;
 }
 
+// Behind what it names there is code that may write: a view calls a function. Where names are not certain
+// they are taken for what they mean elsewhere, and what is not known at all for a read, as it most likely is.
+bool ClientSession::reaches_writes(const sql::FactsPtr& facts) {
+  const Meaning* meaning = freshness_->meaning_of(facts, *settings_);
+  return meaning != nullptr && meaning->facts.known && meaning->facts.writes_unknown;
+}
+
 void ClientSession::note_write(const sql::FactsPtr& facts_owner) {
   const sql::StatementFacts& facts = *facts_owner;
   const bool was_in_block = surely_in_block();
   const bool plainly_reads =
       facts.reads_only && facts.only_known_functions && !facts.writes_unknown && facts.writes.empty();
-  if (!plainly_reads && !touches_nothing(facts)) {
+  hides_write_ = plainly_reads && !facts.reads.empty() && reaches_writes(facts_owner);
+  if (hides_write_) {
+    freshness_->wrote(nullptr);
+  } else if (!plainly_reads && !touches_nothing(facts)) {
     const bool certain = pins_ == 0 && !leaves_doubt_ && !blurred_ && !keeps_link_;
     const Meaning* meaning = certain ? freshness_->meaning_of(facts_owner, *settings_) : nullptr;
     if (meaning == nullptr || meaning->facts.writes_unknown || !meaning->facts.known) {

@@ -329,3 +329,40 @@ def test_a_call_of_a_function_does_not_spoil_what_is_written_later(cached):
             before = int(_rule(proxy)["hits"])
             reader.execute(COUNT)
             assert int(_rule(proxy)["hits"]) == before + 1, i
+
+
+_WRITES_BEHIND_NAMES = [
+    "CREATE TYPE pair AS (a int)",
+    "CREATE TABLE pairs (p pair)", "INSERT INTO pairs VALUES (ROW(1)::pair)",
+    "CREATE FUNCTION bump() RETURNS int LANGUAGE sql AS 'UPDATE public.t0 SET v = v + 1 WHERE k = 1; SELECT 1'",
+    "CREATE FUNCTION bump_row(t1) RETURNS int LANGUAGE sql AS 'SELECT public.bump()'",
+    "CREATE FUNCTION bump_pair(pair) RETURNS int LANGUAGE sql AS 'SELECT public.bump()'",
+    "CREATE VIEW bumps AS SELECT bump()",
+    "GRANT ALL ON ALL TABLES IN SCHEMA public TO PUBLIC",
+]
+
+
+@pytest.mark.parametrize("read", ["SELECT * FROM bumps", "SELECT t1.bump_row FROM t1", "SELECT (p).bump_pair FROM pairs", "SELECT bump()"])
+@pytest.mark.parametrize("prepared", [False, True], ids=["simple", "prepared"])
+def test_what_looks_like_a_read_and_writes_is_noticed(cached, read, prepared):
+    cluster, proxy = cached()
+    with proxy.connect() as reader, proxy.connect(user="postgres", prepare_threshold=0 if prepared else None) as writer:
+        for statement in _WRITES_BEHIND_NAMES:
+            writer.execute(statement)
+        for i in range(1, 4):
+            _wait_cached(proxy, reader, COUNT)
+            writer.execute(read)
+            assert cluster.primary.rows(COUNT)[0] == reader.execute(COUNT).fetchone() == (1, i)
+
+
+def test_a_function_that_is_called_like_a_field_is_no_field(cached):
+    cluster, proxy = cached()
+    query = "SELECT (v).counted FROM (SELECT ROW(k)::pair AS v FROM t1) x"
+    with proxy.connect() as reader, proxy.connect(user="postgres") as writer:
+        writer.execute("CREATE TYPE pair AS (a int)")
+        writer.execute("CREATE FUNCTION counted(pair) RETURNS bigint STABLE LANGUAGE sql AS 'SELECT count(*) FROM public.t0'")
+        _wait_cached(proxy, reader, "SELECT (v).a FROM (SELECT ROW(k)::pair AS v FROM t1) x")
+        for _ in range(2):
+            assert reader.execute(query).fetchone() == (100,)
+        writer.execute("DELETE FROM t0 WHERE k > 50")
+        assert reader.execute(query).fetchone() == (50,)

@@ -74,6 +74,7 @@ std::string facts_text(const sql::StatementFacts& facts) {
   add_list(line, 'd', texts(facts.ddl_targets));
   add_list(line, 'f', facts.functions);
   add_list(line, 't', texts(facts.types));
+  add_list(line, '.', facts.fields);
   const auto add = [&line](bool set, std::string_view word) {
     if (set) line.append(" ").append(word);
   };

@@ -316,6 +316,27 @@ TEST(Resolve, AFunctionOfARowMayBeCalledByADot) {
   EXPECT_FALSE(world.resolve(reading({"act"})).reads_unknown);
 }
 
+TEST(Resolve, AFieldOfAnExpressionMayBeACallOfAFunctionOfOneArgument) {
+  CatalogFixture world;
+  world.relation("public.t");
+  const Oid point = world.type("public.point", 'c');
+  world.function("public.reads", 's', "sql", 'f', point);
+  world.function("public.writes", 'v', "sql", 'f', 2283);  // anyelement
+  world.function("public.pure", 'i', "sql", 'f', point);
+  world.function("public.of_none", 'v');
+  world.schema("elsewhere");
+  world.function("elsewhere.far", 'v', "sql", 'f', point);
+  const auto of_field = [&](const std::string& field) {
+    sql::StatementFacts facts = reading({"t"});
+    facts.fields = {field};
+    return world.resolve(facts);
+  };
+  EXPECT_TRUE(of_field("reads").reads_unknown);
+  EXPECT_FALSE(of_field("reads").writes_unknown);
+  EXPECT_TRUE(of_field("writes").writes_unknown);
+  for (const char* field : {"pure", "of_none", "far", "a_column"}) expect_plain(of_field(field));
+}
+
 TEST(Resolve, AVolatileOperatorOrImplicitCastIsEverywhere) {
   CatalogFixture world;
   world.relation("public.t");

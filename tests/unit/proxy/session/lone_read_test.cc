@@ -40,8 +40,9 @@ struct LoneReads : ::testing::Test {
     cache::CatalogFixture world;
     t = world.relation("public.t");
     world.relation("public.hot", 'r', 'u');
-    world.function("public.anything", 'v');
+    const cache::Oid anything = world.function("public.anything", 'v');
     world.function("public.pure", 'i');
+    world.view_of("public.writes", {t}, {anything});
     scope->catalog.publish(world.build(), 0);
     scope->paths.publish(std::make_shared<DefaultPaths>(DefaultPaths{.of_server = "public"}));
     session.begin(intern_settings(plain_settings()));
@@ -340,6 +341,14 @@ TEST_F(LoneReads, WhatAFunctionMayHaveDoneIsOverWithItsLink) {
   EXPECT_EQ(scope->tables.all().fences.load(), 0U);
   EXPECT_TRUE(needs().fenced);
   answer(server::complete("UPDATE 1") + kReady);
+}
+
+TEST_F(LoneReads, AReadOfAViewThatMayWriteIsAWriteToEveryTable) {
+  session.take_link(primary, to_server);
+  send(client::query("SELECT * FROM writes"));
+  EXPECT_EQ(scope->tables.all().fences.load(), 1U);
+  const LinkLoss loss = session.lose_link({"08006", "gone"}, to_client);
+  EXPECT_FALSE(loss.again.has_value()) << "a write is not sent twice";
 }
 
 }  // namespace
