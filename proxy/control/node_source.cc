@@ -27,6 +27,10 @@ constexpr const char* kQuestion =
 
 constexpr size_t kColumns = 6;
 
+constexpr const char* kProcessesQuestion =
+    "SELECT a.pid FROM pg_catalog.pg_stat_activity a"
+    " WHERE a.pid OPERATOR(pg_catalog.=) ANY ($1::pg_catalog.int4[])";
+
 constexpr const char* kPathsQuestion =
     "SELECT 's', s.name::pg_catalog.text, s.setting, s.source FROM pg_catalog.pg_settings s"
     " WHERE s.name OPERATOR(pg_catalog.=)"
@@ -62,11 +66,12 @@ bool is_of_server(std::string_view source) {
 }  // namespace
 
 NodeSource::NodeSource(EventLoop& loop, OwnLogin login, std::shared_ptr<NodeRuntime> node,
-                       cache::FreshnessBoard& board, Answered answered)
+                       cache::FreshnessBoard& board, cache::LostFences& lost_fences, Answered answered)
     : loop_(&loop),
       login_(std::move(login)),
       node_(std::move(node)),
       board_(&board),
+      lost_fences_(&lost_fences),
       answered_(std::move(answered)),
       connection_(loop) {}
 
@@ -122,14 +127,44 @@ void NodeSource::told(const PqRows& rows) {
     log_info("node ({}) answers", printable(login_.name));
     complained_.clear();
   }
-  if (!finding_.in_recovery && loop_->now() >= paths_at_) {
-    query_paths();
-  } else {
+  if (finding_.in_recovery) {
     done();
+  } else {
+    query_processes();
   }
 }
 
+// Everybody may see the numbers of all processes.
+void NodeSource::query_processes() {
+  const std::vector<uint32_t> asked = lost_fences_->process_ids();
+  if (asked.empty()) {
+    query_paths();
+    return;
+  }
+  std::string list;
+  for (const uint32_t id : asked) {
+    list += (list.empty() ? "{" : ",") + std::to_string(id);
+  }
+  connection_.query({.sql = kProcessesQuestion, .parameters = {list + "}"}, .most_rows = asked.size()},
+                    kAnswerDeadline, [this, asked](const Result<PqRows>& result) {
+                      if (!result.ok()) {
+                        failed(result.error().message);
+                        return;
+                      }
+                      std::vector<uint32_t> there;
+                      for (const PqRow& row : result->rows) {
+                        there.push_back(row[0] ? number_of<uint32_t>(*row[0]) : 0);
+                      }
+                      lost_fences_->still_there(asked, there);
+                      query_paths();
+                    });
+}
+
 void NodeSource::query_paths() {
+  if (loop_->now() < paths_at_) {
+    done();
+    return;
+  }
   paths_at_ = loop_->now() + kPathsPause;
   connection_.query({.sql = kPathsQuestion, .parameters = {}, .most_rows = kMostPaths}, kAnswerDeadline,
                     [this](const Result<PqRows>& result) {

@@ -1,4 +1,5 @@
-// Asks one server of a database what it is and how far its log has come, over a connection of our own that is
+// Asks one server of a database what it is, how far its log has come, and of a primary whether the processes
+// are gone whose end nobody knows, over a connection of our own that is
 // kept. One question at a time; when to ask is the NodeWatch's. For the control loop's thread.
 //
 // Nothing in the questions hangs on search_path: the connection has the role's own, as it is asked for, too.
@@ -10,6 +11,7 @@
 #include <string>
 
 #include "cache/freshness_board.h"
+#include "cache/lost_fences.h"
 #include "proxy/control/own_login.h"
 #include "proxy/net/pq_connection.h"
 #include "proxy/pool/node.h"
@@ -23,7 +25,7 @@ class NodeSource {
   using Answered = std::function<void(NodeSource&)>;
 
   NodeSource(EventLoop& loop, OwnLogin login, std::shared_ptr<NodeRuntime> node, cache::FreshnessBoard& board,
-             Answered answered);
+             cache::LostFences& lost_fences, Answered answered);
   NodeSource(const NodeSource&) = delete;
   NodeSource& operator=(const NodeSource&) = delete;
 
@@ -49,6 +51,7 @@ class NodeSource {
  private:
   void connect();
   void query();
+  void query_processes();
   void query_paths();
   void told(const PqRows& rows);
   void failed(const std::string& why);
@@ -58,6 +61,7 @@ class NodeSource {
   const OwnLogin login_;
   const std::shared_ptr<NodeRuntime> node_;
   cache::FreshnessBoard* board_;
+  cache::LostFences* lost_fences_;
   const Answered answered_;
   bool busy_ = false;
   bool has_outcome_ = false;

@@ -74,6 +74,9 @@ void NodeWatch::look_for_databases() {
            !is_in_use(*config_, *database, now);
   });
   for (const auto& database : known) {
+    const auto asked = watched_.find(database->name);
+    const bool is_asked = asked != watched_.end() && can_ask_primary(*asked->second);
+    database->scope.lost_fences.expire(is_asked ? now : TimePoint::max());
     if (!is_in_use(*config_, *database, now) || database->current_nodes() == nullptr) {
       continue;
     }
@@ -175,6 +178,12 @@ void NodeWatch::settle(DatabaseRuntime& database) {
   }
 }
 
+bool NodeWatch::can_ask_primary(const Watched& watched) {
+  const auto source =
+      watched.set == nullptr ? watched.sources.end() : watched.sources.find(&watched.set->primary());
+  return source != watched.sources.end() && source->second->finding().answered;
+}
+
 bool NodeWatch::awaits_servers(const Watched& watched) const {
   return loop_->now() - watched.since < kMostAwaited &&
          std::any_of(watched.set->nodes.begin(), watched.set->nodes.end(), [&](const auto& node) {
@@ -224,7 +233,8 @@ void NodeWatch::watch(Watched& watched) {
     auto& source = watched.sources[node.get()];
     if (source == nullptr || source->login() != *login) {
       Watched* its = &watched;
-      source = std::make_unique<NodeSource>(*loop_, *std::move(login), node, watched.database->scope.board,
+      DatabaseScope& scope = watched.database->scope;
+      source = std::make_unique<NodeSource>(*loop_, *std::move(login), node, scope.board, scope.lost_fences,
                                             [this, its](NodeSource& told) { answered(*its, told); });
     }
   }

@@ -64,6 +64,7 @@ struct Replay {
 };
 
 struct LinkState {
+  uint32_t process_id = 0;  // of the server's process; 0: it has not said
   TransactionStatus status = TransactionStatus::Idle;
   RingQueue<OwedAnswer> owed;
   bool unsynced = false;        // an extended-query message was sent after the last Sync

@@ -308,6 +308,7 @@ void ServerLink::logged_in(const ServerLoginResult& done) {
                   pool_->shared().database->name, tracked_name(i));
     }
   }
+  state_.process_id = process_id_;
   state_.settings = intern_settings(std::move(values));
   state_.login_settings = state_.settings;
   if (!pool_->settings().connect_query.empty()) {

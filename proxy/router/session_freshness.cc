@@ -4,6 +4,16 @@
 
 namespace sportello::proxy {
 
+void Limbo::tick(TimePoint now) {
+  for (Kept& kept : kept_) {
+    kept.until = kept.until == TimePoint() ? now + kKept : kept.until;
+    if (now >= kept.until && kept.process_id != 0) {
+      kept.scope->lost_fences.add(std::move(kept.fence), kept.process_id, now + kMostKept);
+    }
+  }
+  std::erase_if(kept_, [&](const Kept& kept) { return now >= kept.until; });
+}
+
 SessionFreshness::SessionFreshness(std::shared_ptr<DatabaseNames> names, uint64_t user_id, std::string role)
     : names_(std::move(names)), user_id_(user_id), role_(std::move(role)) {}
 
@@ -15,7 +25,12 @@ void SessionFreshness::wrote(const Meaning* meaning) {
   }
 }
 
-void SessionFreshness::raise() {
+void SessionFreshness::raise(uint32_t process_id) {
+  process_id_ = process_id;
+  raise_over_written();
+}
+
+void SessionFreshness::raise_over_written() {
   if (writes_.is_empty()) {
     return;
   }
@@ -38,7 +53,7 @@ void SessionFreshness::raise() {
 
 // A commit that came without raise() (none is known) is fenced late rather than never.
 void SessionFreshness::settle() {
-  raise();
+  raise_over_written();
   if (fence_.is_up()) {
     must_see(fence_.settle());
   }
@@ -50,7 +65,7 @@ void SessionFreshness::settle() {
 void SessionFreshness::lose(Limbo& limbo) {
   if (fence_.is_up()) {
     must_see(names_->scope().board.note_write());
-    limbo.add(std::move(fence_), std::shared_ptr<DatabaseScope>(names_, &names_->scope()));
+    limbo.add(std::move(fence_), std::shared_ptr<DatabaseScope>(names_, &names_->scope()), process_id_);
     fence_ = cache::Fence();
   }
   writes_.clear();

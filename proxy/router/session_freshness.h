@@ -20,27 +20,27 @@
 
 namespace sportello::proxy {
 
-// Fences of commits that nobody knows the end of (F8): kept until the server's process is sure to be gone.
+// Fences of commits that nobody knows the end of (F8): kept for kKept, as the number of the server's process
+// may be another pooler's, which says nothing; from then on LostFences has them until that process is gone.
 // One worker's, its own thread.
 class Limbo {
  public:
   static constexpr std::chrono::seconds kKept{3};
+  // A process that is there for longer has most likely got its number from another.
+  static constexpr std::chrono::hours kMostKept{1};
 
-  void add(cache::Fence fence, std::shared_ptr<DatabaseScope> scope) {
-    kept_.push_back({std::move(scope), std::move(fence), TimePoint()});
+  // `process_id`: of the server's process; 0: it has none.
+  void add(cache::Fence fence, std::shared_ptr<DatabaseScope> scope, uint32_t process_id) {
+    kept_.push_back({std::move(scope), std::move(fence), process_id, TimePoint()});
   }
-  void tick(TimePoint now) {
-    for (Kept& kept : kept_) {
-      kept.until = kept.until == TimePoint() ? now + kKept : kept.until;
-    }
-    std::erase_if(kept_, [&](const Kept& kept) { return now >= kept.until; });
-  }
+  void tick(TimePoint now);
   bool is_empty() const { return kept_.empty(); }
 
  private:
   struct Kept {
     std::shared_ptr<DatabaseScope> scope;  // outlives its fence
     cache::Fence fence;
+    uint32_t process_id;
     TimePoint until;  // TimePoint(): from the next tick on
   };
   std::vector<Kept> kept_;
@@ -60,8 +60,8 @@ class SessionFreshness {
 
   // A statement is about to be sent that writes; nullptr: nobody knows what.
   void wrote(const Meaning* meaning);
-  // What is sent next can commit.
-  void raise();
+  // What is sent next to that process of the server can commit.
+  void raise(uint32_t process_id);
   bool has_written() const { return fence_.is_up() || !writes_.is_empty(); }
   // No transaction is open, and nothing that may write is owed: whatever was sent has happened, or has not.
   void settle();
@@ -69,13 +69,16 @@ class SessionFreshness {
   void lose(Limbo& limbo);
 
  private:
+  void raise_over_written();
+
   std::shared_ptr<DatabaseNames> names_;
   const uint64_t user_id_;
   const std::string role_;
   uint64_t last_write_ = 0;
   cache::WriteSet writes_;  // since the last settle
   cache::Fence fence_;
-  size_t fenced_ = 0;  // how many of the tables written it covers
+  uint32_t process_id_ = 0;  // whose commit it is for
+  size_t fenced_ = 0;        // how many of the tables written it covers
   bool fenced_all_ = false;
 };
 

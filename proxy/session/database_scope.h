@@ -7,6 +7,7 @@
 
 #include "cache/catalog_slot.h"
 #include "cache/freshness_board.h"
+#include "cache/lost_fences.h"
 #include "cache/table_state.h"
 #include "proxy/router/default_paths.h"
 #include "proxy/router/follower_status.h"
@@ -29,6 +30,8 @@ struct DatabaseScope {
   std::atomic<bool> tracks_writes{false};
   cache::TableStates tables;
   cache::FreshnessBoard board{tables};
+  // Over what lost links may still commit, until the NodeWatch has seen that their processes are gone.
+  cache::LostFences lost_fences;
   FollowerStatus follower{board};
   // The primary does not answer: what was known of its catalog last still says which reads are reads.
   std::atomic<bool> primary_lost{false};

@@ -103,7 +103,7 @@ void ClientSession::note_write(const sql::FactsPtr& facts_owner) {
   blurred_ = blurred_ || facts.has(kBlursNames);
   commits_chained_ = facts.chain && !facts.multi;
   if (freshness_->has_written() && (!was_in_block || may_end_block(facts))) {
-    freshness_->raise();
+    freshness_->raise(link_->process_id);
   }
 }
 
@@ -112,7 +112,7 @@ void ClientSession::note_unknown_write() {
   if (freshness_ != nullptr) {
     blurred_ = true;
     freshness_->wrote(nullptr);
-    freshness_->raise();
+    freshness_->raise(link_->process_id);
   }
 }
 

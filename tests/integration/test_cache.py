@@ -5,7 +5,7 @@ import psycopg
 import pytest
 
 from sportello_testing import wire
-from sportello_testing.waiting import wait_until
+from sportello_testing.waiting import stays_true, wait_until
 from sportello_testing.wire_client import errors
 
 pytestmark = pytest.mark.ours
@@ -366,3 +366,36 @@ def test_a_function_that_is_called_like_a_field_is_no_field(cached):
             assert reader.execute(query).fetchone() == (100,)
         writer.execute("DELETE FROM t0 WHERE k > 50")
         assert reader.execute(query).fetchone() == (50,)
+
+
+@pytest.mark.slow
+def test_what_a_lost_link_may_still_commit_is_waited_for(make_cluster, make_proxy, fault_proxy):
+    """A server process that waits for a lock does not notice that nobody hears it any more."""
+    cluster = make_cluster()
+    cluster.primary.run("CREATE TABLE t0 (k int PRIMARY KEY, v bigint)", "INSERT INTO t0 VALUES (1, 0)", "GRANT ALL ON t0 TO PUBLIC")
+    between = fault_proxy(cluster.primary.port)
+    config = _config(cluster, {"name": "all", "ttl": "1h", "tables": ["t0"]})
+    config["databases"]["app"]["primary"] = f"host=127.0.0.1 port={between.port} dbname=app"
+    proxy = make_proxy(config)
+    failed = []
+
+    def write(connection):
+        try:
+            connection.execute("UPDATE t0 SET v = v + 10 WHERE k = 1")
+        except psycopg.Error as error:
+            failed.append(error.sqlstate)
+
+    with proxy.connect() as reader, proxy.connect() as writer, cluster.primary.connect(autocommit=False) as holder:
+        _wait_cached(proxy, reader, COUNT)
+        holder.execute("SELECT * FROM t0 FOR UPDATE")
+        thread = threading.Thread(target=write, args=[writer])
+        thread.start()
+        wait_until(lambda: cluster.primary.value("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'") == 1, "it waits")
+        between.reset_all()
+        thread.join()
+        assert failed == ["08007"]
+        stays_true(lambda: reader.execute(COUNT).fetchone() == (1, 0), "it has not committed yet", 4)
+        holder.rollback()
+        wait_until(lambda: cluster.primary.value("SELECT v FROM t0") == 10, "it has committed")
+        assert reader.execute(COUNT).fetchone() == (1, 10)
+        _wait_cached(proxy, reader, COUNT)

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <deque>
 
 #include "tests/unit/cache/catalog_fixture.h"
@@ -294,6 +295,22 @@ TEST_F(LoneReads, ALostCommitKeepsItsFence) {  // cache/README.md, F8
   EXPECT_FALSE(needs().fenced);
 }
 
+TEST_F(LoneReads, ALostCommitKeepsItsFenceUntilItsProcessIsGone) {  // cache/README.md, F8
+  primary.process_id = 77;
+  session.take_link(primary, to_server);
+  send(client::query("UPDATE t SET a = 1"));
+  session.lose_link({"08006", "gone"}, to_client);
+  const TimePoint now = Clock::now();
+  limbo.tick(now);
+  EXPECT_THAT(scope->lost_fences.process_ids(), IsEmpty());
+  limbo.tick(now + Limbo::kKept);
+  EXPECT_TRUE(limbo.is_empty());
+  EXPECT_TRUE(needs().fenced);
+  EXPECT_THAT(scope->lost_fences.process_ids(), ElementsAre(77U));
+  scope->lost_fences.still_there(std::array{77U}, {});
+  EXPECT_FALSE(needs().fenced);
+}
+
 TEST_F(LoneReads, ASavepointIsNoCommit) {
   session.take_link(primary, to_server);
   send(client::query("BEGIN"));
@@ -331,6 +348,14 @@ TEST_F(LoneReads, ACommitAndChainSettlesWhatCameBeforeIt) {
   EXPECT_FALSE(needs().fenced);
 }
 
+TEST_F(LoneReads, AReadOfAViewThatMayWriteIsAWriteToEveryTable) {
+  session.take_link(primary, to_server);
+  send(client::query("SELECT * FROM writes"));
+  EXPECT_EQ(scope->tables.all().fences.load(), 1U);
+  const LinkLoss loss = session.lose_link({"08006", "gone"}, to_client);
+  EXPECT_FALSE(loss.again.has_value()) << "a write is not sent twice";
+}
+
 TEST_F(LoneReads, WhatAFunctionMayHaveDoneIsOverWithItsLink) {
   session.take_link(primary, to_server);
   send(client::query("SELECT pure()"));
@@ -341,14 +366,6 @@ TEST_F(LoneReads, WhatAFunctionMayHaveDoneIsOverWithItsLink) {
   EXPECT_EQ(scope->tables.all().fences.load(), 0U);
   EXPECT_TRUE(needs().fenced);
   answer(server::complete("UPDATE 1") + kReady);
-}
-
-TEST_F(LoneReads, AReadOfAViewThatMayWriteIsAWriteToEveryTable) {
-  session.take_link(primary, to_server);
-  send(client::query("SELECT * FROM writes"));
-  EXPECT_EQ(scope->tables.all().fences.load(), 1U);
-  const LinkLoss loss = session.lose_link({"08006", "gone"}, to_client);
-  EXPECT_FALSE(loss.again.has_value()) << "a write is not sent twice";
 }
 
 }  // namespace
