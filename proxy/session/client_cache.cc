@@ -1,6 +1,9 @@
 // The part of ClientConnection that asks the result cache before any server: whether what the client wants
 // is there, who asks for it if not, and what of a server's answer is kept. Rules and invariants are
 // cache/README.md's; which bytes make a read and its answer is ClientSession's (cached_read.cc).
+#include <algorithm>
+
+#include "protocol/sql/moment_words.h"
 #include "protocol/sqlstate.h"
 #include "proxy/session/client_connection.h"
 #include "proxy/session/worker_cache.h"
@@ -32,6 +35,13 @@ void read_types(std::string_view wire, std::vector<cache::Oid>& types) {
   }
 }
 
+// A string that the server may read as a moment: what "today" is will be another tomorrow.
+bool has_moment(const BindMessage& bind) {
+  return std::any_of(bind.parameters.begin(), bind.parameters.end(), [](const auto& parameter) {
+    return parameter.has_value() && sql::names_a_moment(*parameter);
+  });
+}
+
 }  // namespace
 
 // Nothing is served that nobody watches over: the log is followed, or the rule wants it all the same.
@@ -46,11 +56,14 @@ cache::NotCached ClientConnection::judge_guard(const CacheVerdict& verdict) cons
   return session_->scope().follower.guards() ? cache::NotCached::Allowed : cache::NotCached::Unguarded;
 }
 
+bool ClientConnection::is_in_block() const {
+  return session_->has_deferred_block() || session_->in_block_on_link();
+}
+
 // Whether it may be answered where its session stands (C10).
 cache::NotCached ClientConnection::judge_place(const CacheVerdict& verdict) const {
   const cache::NotCached guarded = judge_guard(verdict);
-  const bool in_block = session_->has_deferred_block() || session_->in_block_on_link();
-  if (guarded != cache::NotCached::Allowed || !in_block) {
+  if (guarded != cache::NotCached::Allowed || !is_in_block()) {
     return guarded;
   }
   if (verdict.meaning->facts.hangs_on_transaction) {
@@ -115,7 +128,11 @@ ClientConnection::CacheAnswer ClientConnection::ask_cache(std::string_view in) {
   if (verdict.rule == nullptr) {
     return {};
   }
-  const cache::NotCached why = judge_place(verdict);
+  cache::NotCached why = judge_place(verdict);
+  const bool takes_moments = verdict.rule->settings.stable_functions && !is_in_block();
+  if (why == cache::NotCached::Allowed && !takes_moments && has_moment(read.bind)) {
+    why = cache::NotCached::Stable;
+  }
   if (why != cache::NotCached::Allowed) {
     RuleCounts::add(verdict.counts->not_cached, why);
     return {};

@@ -180,6 +180,7 @@ class ClientConnection final : private Transport::Handler {
   CacheAnswer ask_cache(std::string_view in);
   CacheAnswer answer_from(const cache::CachedResult& result);
   cache::NotCached judge_guard(const CacheVerdict& verdict) const;
+  bool is_in_block() const;
   cache::NotCached judge_place(const CacheVerdict& verdict) const;
   std::optional<cache::KeyView> cache_key(const CacheVerdict& verdict);
   std::shared_ptr<const cache::TableStates> tables_of_scope() const;

@@ -399,3 +399,16 @@ def test_what_a_lost_link_may_still_commit_is_waited_for(make_cluster, make_prox
         wait_until(lambda: cluster.primary.value("SELECT v FROM t0") == 10, "it has committed")
         assert reader.execute(COUNT).fetchone() == (1, 10)
         _wait_cached(proxy, reader, COUNT)
+
+
+def test_a_parameter_may_name_a_moment(cached):
+    _, proxy = cached()
+    query = "SELECT k FROM t0 WHERE k = 1 AND %s::text <> ''"
+    with proxy.connect() as reader:
+        _wait_cached(proxy, reader, COUNT)
+        for value, is_kept in [("monday", True), ("today", False), ("{Now,infinity}", False), ("yesterday 10:00", False), ("tonow", True)]:
+            before = int(_rule(proxy)["hits"])
+            for _ in range(3):
+                reader.execute(query, [value])
+            assert int(_rule(proxy)["hits"]) == before + (2 if is_kept else 0), value
+    assert "STABLE" in _rule(proxy)["reasons"]
