@@ -125,6 +125,7 @@ WHERE (t.typrelid = 0 OR c.relkind = 'c') AND t.typcategory <> 'A')sql";
   SPORTELLO_FEW("pg_operator", "")                                                                        \
   SPORTELLO_FEW("pg_cast", "")                                                                            \
   SPORTELLO_FEW("pg_event_trigger", "")                                                                   \
+  SPORTELLO_FEW("pg_collation", "WHERE x.oid >= 16384")                                                   \
   SPORTELLO_FEW("pg_ts_config", "")                                                                       \
   SPORTELLO_FEW("pg_ts_config_map", "")                                                                   \
   SPORTELLO_FEW("pg_ts_dict", "")                                                                         \

@@ -412,3 +412,17 @@ def test_a_parameter_may_name_a_moment(cached):
                 reader.execute(query, [value])
             assert int(_rule(proxy)["hits"]) == before + (2 if is_kept else 0), value
     assert "STABLE" in _rule(proxy)["reasons"]
+
+
+def test_a_collation_that_is_made_past_us_is_noticed(make_cluster, make_proxy):
+    """It changes what a name means, and no table."""
+    cluster = make_cluster()
+    cluster.primary.run("CREATE SCHEMA later", 'CREATE COLLATION later.odd FROM "C"', "CREATE TABLE words (w text)",
+                        "INSERT INTO words VALUES ('a'), ('B')", "GRANT ALL ON words TO PUBLIC", "GRANT USAGE ON SCHEMA later TO PUBLIC")
+    proxy = make_proxy(_config(cluster, {"name": "all", "ttl": "1h", "tables": ["words"]}))
+    query = "SELECT w FROM words ORDER BY w COLLATE odd"
+    with proxy.connect(options="-c search_path=public,later") as reader:
+        _wait_cached(proxy, reader, query)
+        assert reader.execute(query).fetchall() == [("B",), ("a",)]
+        cluster.primary.run("CREATE COLLATION public.odd (provider = icu, locale = 'en')")
+        wait_until(lambda: reader.execute(query).fetchall() == [("a",), ("B",)], "the name means the new one")
