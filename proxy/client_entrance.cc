@@ -86,7 +86,12 @@ void ClientEntrance::close() {
     const std::lock_guard lock(mutex_);
     sockets_.clear();
   }
-  group_->post_all([this](Worker& worker) { listeners_[worker.index()].clear(); });
+  group_->post_all([this](Worker& worker) {
+    for (const auto& listener : listeners_[worker.index()]) {
+      listener->accept_rest();
+    }
+    listeners_[worker.index()].clear();
+  });
 }
 
 // ---- clients ----
@@ -121,7 +126,7 @@ void ClientEntrance::accepted(Worker& by, int fd, const ClientAddress& address) 
   const RuntimeConfigRef& config = by.config();
   const int logging_in = logging_in_.fetch_add(1) + 1;
   const int clients = clients_.fetch_add(1) + 1;
-  if (group_->is_draining() || clients - logging_in_.load() >= config->conf.max_client_conn) {
+  if (group_->refuses_clients() || clients - logging_in_.load() >= config->conf.max_client_conn) {
     clients_.fetch_sub(1);
     logging_in_.fetch_sub(1);
     refuse_socket(fd);

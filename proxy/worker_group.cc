@@ -393,6 +393,7 @@ void WorkerGroup::post_all(const std::function<void(Worker&)>& task) {
 
 void WorkerGroup::begin_shutdown(ShutdownMode mode) {
   draining_.store(true);
+  refuses_clients_.store(mode != ShutdownMode::WaitForClients);
   end_suspend();
   // Closed, not just left alone: who comes now is refused by the kernel instead of waiting for nobody.
   entrance_.close();

@@ -122,6 +122,8 @@ class WorkerGroup {
 
   // ---- the program ----
   bool is_draining() const { return draining_.load(); }
+  // Even those who had connected before: nobody waits for them.
+  bool refuses_clients() const { return refuses_clients_.load(); }
   void begin_shutdown(ShutdownMode mode);
   // How the admin console reaches the control plane; set by it before start().
   std::function<void(std::function<void(ReloadReport)> done)> reload;
@@ -153,6 +155,7 @@ class WorkerGroup {
   ClientEntrance entrance_{*this};
   std::atomic<uint32_t> last_process_id_{0};
   std::atomic<bool> draining_{false};
+  std::atomic<bool> refuses_clients_{false};
   std::atomic<bool> suspended_{false};
   std::atomic<AuthQuery*> auth_query_{nullptr};
   std::mutex settled_mutex_;

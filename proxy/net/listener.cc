@@ -245,23 +245,35 @@ void Listener::on_socket(uint32_t) {
   most_ = loop_->round() == round_ + 1 ? std::min(most_ * 2, kMostAccepts) : 1;
   round_ = loop_->round();
   for (int i = 0; i < most_; i++) {
-    sockaddr_storage peer{};
-    socklen_t length = sizeof peer;
-    const int fd =
-        accept4(socket_->fd(), reinterpret_cast<sockaddr*>(&peer), &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (fd < 0) {
-      if (errno == EINTR || errno == ECONNABORTED) {
-        continue;
-      }
-      if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-        log_limited("accept", "cannot accept: {}", std::strerror(errno));
-        pause();
-      }
+    if (!accept_one()) {
       most_ = 1;
       return;
     }
-    accepted_(fd, ClientAddress::of(fd, peer));
   }
+}
+
+void Listener::accept_rest() {
+  while (accept_one()) {
+  }
+}
+
+bool Listener::accept_one() {
+  sockaddr_storage peer{};
+  socklen_t length = sizeof peer;
+  const int fd =
+      accept4(socket_->fd(), reinterpret_cast<sockaddr*>(&peer), &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  if (fd >= 0) {
+    accepted_(fd, ClientAddress::of(fd, peer));
+    return true;
+  }
+  if (errno == EINTR || errno == ECONNABORTED) {
+    return true;
+  }
+  if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+    log_limited("accept", "cannot accept: {}", std::strerror(errno));
+    pause();
+  }
+  return false;
 }
 
 void Listener::pause() {

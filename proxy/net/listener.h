@@ -45,9 +45,13 @@ class Listener final : private SocketWatch::Owner {
 
   void start();
   void stop();
+  // Those for whom the kernel has connected, and whom it would reset when the socket is closed.
+  void accept_rest();
 
  private:
   void on_socket(uint32_t events) override;
+  // False: nobody is left, or nobody can be taken now.
+  bool accept_one();
   void pause();
 
   EventLoop* loop_;

@@ -212,7 +212,7 @@ bool ClientStartup::on_startup_message(StartupMessage message) {
   if (tls_required && connection_->tls() == nullptr && !connection_->address().is_local) {
     return refuse(sqlstate::kInvalidAuthorization, "SSL required");
   }
-  if (worker_->group().is_draining()) {
+  if (worker_->group().refuses_clients()) {
     return refuse(sqlstate::kCannotConnectNow, "the database system is shutting down");
   }
   is_admin_ = is_admin_database(database_);

@@ -2,11 +2,13 @@
 import os
 import random
 import signal
+import sys
 
 import psycopg
 import pytest
 
 from sportello_testing import processes, wire
+from sportello_testing.ports import free_port, release_port
 from sportello_testing.proxy_process import IS_PGBOUNCER, ProxyFailed, check
 from sportello_testing.waiting import Stopwatch, wait_until
 from sportello_testing.wire_client import ConnectionClosed, LoginFailed, errors, rows
@@ -365,3 +367,44 @@ def test_json_log_lines_are_json(proxy):
     process.process = None
     for line in process.log().splitlines():
         json.loads(line)
+
+
+# Binds as systemd would, and becomes the program under test.
+_ACTIVATION = """
+import os, socket, sys
+listening = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+os.dup2(os.dup(listening.fileno()), 3)
+os.environ.update(LISTEN_FDS="1", LISTEN_PID=str(os.getpid()))
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+
+@pytest.mark.ours
+def test_a_socket_of_systemd_is_taken_instead_of_the_configured_one(proxy):
+    process = proxy(start=False)
+    configured = process.port
+    process.port = free_port()
+    try:
+        process.wrapper = [sys.executable, "-c", _ACTIVATION, str(process.port)]
+        process.start()
+        with process.connect() as connection:
+            assert connection.execute("SELECT 1").fetchone() == (1,)
+        with pytest.raises(psycopg.OperationalError, match="refused"):
+            psycopg.connect(host="127.0.0.1", port=configured, user="alice", dbname="app", connect_timeout=8)
+    finally:
+        release_port(configured)
+
+
+@pytest.mark.ours
+def test_a_shutdown_that_waits_for_clients_serves_whoever_has_connected(proxy):
+    """Who has not logged in yet is one of them: a new process that listens beside the old one takes the next (F22)."""
+    process = proxy()
+    early = process.raw()
+    early.send(wire.ssl_request())
+    assert early.read_byte() == b"N"
+    with process.admin() as console:
+        console.execute("SHUTDOWN WAIT_FOR_CLIENTS")
+    early.login("alice", "app", process.users["alice"])
+    assert rows(early.query("SELECT 7")) == ["7"]
+    early.terminate()
+    assert process.wait_exit() == 0
