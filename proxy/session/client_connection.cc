@@ -16,7 +16,7 @@ namespace sportello::proxy {
 namespace {
 
 // A session that waits for a link goes on reading this far, to see whether its client is still there.
-constexpr size_t kMaxWaitingInput = 256UL << 10;
+constexpr size_t kMaxWaitingInput = 64UL << 10;
 
 // Part of a batch (ParseComplete), but no ReadyForQuery, which a server would send at once.
 bool is_part_of_batch(Outbox& answers) {
