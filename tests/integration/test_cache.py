@@ -285,6 +285,56 @@ def test_explain_says_whether_and_why(cached):
     assert explained("SELECT * FROM t1")["cached"] == "no: no rule takes it"
 
 
+_WRITES_BEHIND_NAMES = [
+    "CREATE TYPE pair AS (a int)",
+    "CREATE TABLE pairs (p pair)", "INSERT INTO pairs VALUES (ROW(1)::pair)",
+    "CREATE FUNCTION bump() RETURNS int LANGUAGE sql AS 'UPDATE public.t0 SET v = v + 1 WHERE k = 1; SELECT 1'",
+    "CREATE FUNCTION bump_row(t1) RETURNS int LANGUAGE sql AS 'SELECT public.bump()'",
+    "CREATE FUNCTION bump_pair(pair) RETURNS int LANGUAGE sql AS 'SELECT public.bump()'",
+    "CREATE VIEW bumps AS SELECT bump()",
+    "GRANT ALL ON ALL TABLES IN SCHEMA public TO PUBLIC",
+]
+
+
+@pytest.mark.parametrize("read", ["SELECT * FROM bumps", "SELECT t1.bump_row FROM t1", "SELECT (p).bump_pair FROM pairs", "SELECT bump()"])
+@pytest.mark.parametrize("prepared", [False, True], ids=["simple", "prepared"])
+def test_what_looks_like_a_read_and_writes_is_noticed(cached, read, prepared):
+    cluster, proxy = cached()
+    with proxy.connect() as reader, proxy.connect(user="postgres", prepare_threshold=0 if prepared else None) as writer:
+        for statement in _WRITES_BEHIND_NAMES:
+            writer.execute(statement)
+        for i in range(1, 4):
+            _wait_cached(proxy, reader, COUNT)
+            writer.execute(read)
+            assert cluster.primary.rows(COUNT)[0] == reader.execute(COUNT).fetchone() == (1, i)
+
+
+def test_a_function_that_is_called_like_a_field_is_no_field(cached):
+    cluster, proxy = cached()
+    query = "SELECT (v).counted FROM (SELECT ROW(k)::pair AS v FROM t1) x"
+    with proxy.connect() as reader, proxy.connect(user="postgres") as writer:
+        writer.execute("CREATE TYPE pair AS (a int)")
+        writer.execute("CREATE FUNCTION counted(pair) RETURNS bigint STABLE LANGUAGE sql AS 'SELECT count(*) FROM public.t0'")
+        _wait_cached(proxy, reader, "SELECT (v).a FROM (SELECT ROW(k)::pair AS v FROM t1) x")
+        for _ in range(2):
+            assert reader.execute(query).fetchone() == (100,)
+        writer.execute("DELETE FROM t0 WHERE k > 50")
+        assert reader.execute(query).fetchone() == (50,)
+
+
+def test_a_parameter_may_name_a_moment(cached):
+    _, proxy = cached()
+    query = "SELECT k FROM t0 WHERE k = 1 AND %s::text <> ''"
+    with proxy.connect() as reader:
+        _wait_cached(proxy, reader, COUNT)
+        for value, is_kept in [("monday", True), ("today", False), ("{Now,infinity}", False), ("yesterday 10:00", False), ("tonow", True)]:
+            before = int(_rule(proxy)["hits"])
+            for _ in range(3):
+                reader.execute(query, [value])
+            assert int(_rule(proxy)["hits"]) == before + (2 if is_kept else 0), value
+    assert "STABLE" in _rule(proxy)["reasons"]
+
+
 def test_a_savepoint_keeps_nobody_from_memory(cached):
     _, proxy = cached()
     with proxy.connect() as reader, proxy.connect(autocommit=False) as writer:
@@ -331,43 +381,6 @@ def test_a_call_of_a_function_does_not_spoil_what_is_written_later(cached):
             assert int(_rule(proxy)["hits"]) == before + 1, i
 
 
-_WRITES_BEHIND_NAMES = [
-    "CREATE TYPE pair AS (a int)",
-    "CREATE TABLE pairs (p pair)", "INSERT INTO pairs VALUES (ROW(1)::pair)",
-    "CREATE FUNCTION bump() RETURNS int LANGUAGE sql AS 'UPDATE public.t0 SET v = v + 1 WHERE k = 1; SELECT 1'",
-    "CREATE FUNCTION bump_row(t1) RETURNS int LANGUAGE sql AS 'SELECT public.bump()'",
-    "CREATE FUNCTION bump_pair(pair) RETURNS int LANGUAGE sql AS 'SELECT public.bump()'",
-    "CREATE VIEW bumps AS SELECT bump()",
-    "GRANT ALL ON ALL TABLES IN SCHEMA public TO PUBLIC",
-]
-
-
-@pytest.mark.parametrize("read", ["SELECT * FROM bumps", "SELECT t1.bump_row FROM t1", "SELECT (p).bump_pair FROM pairs", "SELECT bump()"])
-@pytest.mark.parametrize("prepared", [False, True], ids=["simple", "prepared"])
-def test_what_looks_like_a_read_and_writes_is_noticed(cached, read, prepared):
-    cluster, proxy = cached()
-    with proxy.connect() as reader, proxy.connect(user="postgres", prepare_threshold=0 if prepared else None) as writer:
-        for statement in _WRITES_BEHIND_NAMES:
-            writer.execute(statement)
-        for i in range(1, 4):
-            _wait_cached(proxy, reader, COUNT)
-            writer.execute(read)
-            assert cluster.primary.rows(COUNT)[0] == reader.execute(COUNT).fetchone() == (1, i)
-
-
-def test_a_function_that_is_called_like_a_field_is_no_field(cached):
-    cluster, proxy = cached()
-    query = "SELECT (v).counted FROM (SELECT ROW(k)::pair AS v FROM t1) x"
-    with proxy.connect() as reader, proxy.connect(user="postgres") as writer:
-        writer.execute("CREATE TYPE pair AS (a int)")
-        writer.execute("CREATE FUNCTION counted(pair) RETURNS bigint STABLE LANGUAGE sql AS 'SELECT count(*) FROM public.t0'")
-        _wait_cached(proxy, reader, "SELECT (v).a FROM (SELECT ROW(k)::pair AS v FROM t1) x")
-        for _ in range(2):
-            assert reader.execute(query).fetchone() == (100,)
-        writer.execute("DELETE FROM t0 WHERE k > 50")
-        assert reader.execute(query).fetchone() == (50,)
-
-
 @pytest.mark.slow
 def test_what_a_lost_link_may_still_commit_is_waited_for(make_cluster, make_proxy, fault_proxy):
     """A server process that waits for a lock does not notice that nobody hears it any more."""
@@ -401,19 +414,6 @@ def test_what_a_lost_link_may_still_commit_is_waited_for(make_cluster, make_prox
         _wait_cached(proxy, reader, COUNT)
 
 
-def test_a_parameter_may_name_a_moment(cached):
-    _, proxy = cached()
-    query = "SELECT k FROM t0 WHERE k = 1 AND %s::text <> ''"
-    with proxy.connect() as reader:
-        _wait_cached(proxy, reader, COUNT)
-        for value, is_kept in [("monday", True), ("today", False), ("{Now,infinity}", False), ("yesterday 10:00", False), ("tonow", True)]:
-            before = int(_rule(proxy)["hits"])
-            for _ in range(3):
-                reader.execute(query, [value])
-            assert int(_rule(proxy)["hits"]) == before + (2 if is_kept else 0), value
-    assert "STABLE" in _rule(proxy)["reasons"]
-
-
 def test_a_collation_that_is_made_past_us_is_noticed(make_cluster, make_proxy):
     """It changes what a name means, and no table."""
     cluster = make_cluster()
@@ -426,3 +426,25 @@ def test_a_collation_that_is_made_past_us_is_noticed(make_cluster, make_proxy):
         assert reader.execute(query).fetchall() == [("B",), ("a",)]
         cluster.primary.run("CREATE COLLATION public.odd (provider = icu, locale = 'en')")
         wait_until(lambda: reader.execute(query).fetchall() == [("a",), ("B",)], "the name means the new one")
+
+
+@pytest.mark.parametrize("become, be_oneself", [
+    ("SET ROLE carol", "RESET ROLE"),
+    ("SELECT set_config('role', 'carol', false)", "RESET ROLE"),
+    ("SET SESSION AUTHORIZATION carol", "RESET SESSION AUTHORIZATION"),
+    ("BEGIN; SET LOCAL ROLE carol", "ROLLBACK"),
+    ("BEGIN; SAVEPOINT a; SET LOCAL ROLE carol", "ROLLBACK TO a"),
+])
+def test_who_has_become_somebody_else_is_not_answered_from_memory(cached, become, be_oneself):  # S48
+    rule = {**RULE, "tables": ["t0", "secret"], "in_transaction": "read_committed"}
+    cluster, proxy = cached(rule)
+    query = "SELECT k FROM secret ORDER BY k"
+    with proxy.connect(user="postgres") as session:
+        session.execute("CREATE TABLE secret (k int)")
+        session.execute("INSERT INTO secret VALUES (1)")
+        _wait_cached(proxy, session, query)
+        session.execute(become)
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            session.execute(query)
+        session.execute(be_oneself)
+        assert session.execute(query).fetchone() == (1,)

@@ -1,4 +1,5 @@
 """Whatever arrives on the port, the process lives, holds little, and serves real clients."""
+import os
 import random
 import struct
 
@@ -291,3 +292,15 @@ def test_texts_that_hurt_parsers_get_postgresqls_answer(proxy, primary, text, wo
         direct.login("alice", "app")
         assert client.query(raw) == direct.query(raw)
     assert process.is_running() and serves(process)
+
+
+@pytest.mark.ours
+@pytest.mark.parametrize("allowed", [False, True])
+def test_no_core_is_written_unless_somebody_asks_for_it(proxy, allowed):  # S58, S66
+    """The kernel gives root what tells of a process that may not be dumped."""
+    process = proxy(start=False)
+    process.environment = {"SPORTELLO_ALLOW_CORE": "1"} if allowed else {}
+    process.start()
+    with open(f"/proc/{process.pid}/status") as status:
+        user = next(int(line.split()[1]) for line in status if line.startswith("Uid:"))
+    assert os.stat(f"/proc/{process.pid}/environ").st_uid == (user if allowed else 0)
