@@ -112,6 +112,12 @@ void ClientSession::send_forget_sequences(const sql::StatementFacts& facts, Outb
 
 void ClientSession::leave_link() {
   invariant(link_ != nullptr, "only a link that is held is left");
+  // Its process lives on, perhaps, and commits nothing of ours any more: an open block is rolled back.
+  const bool answered_all =
+      link_->owed.empty() && !link_->unsynced && !link_->skips_to_sync && !link_->copy_in;
+  if (freshness_ != nullptr && freshness_->has_written() && answered_all) {
+    freshness_->settle();
+  }
   link_->replay.drop();
   link_ = nullptr;
   for_lone_read_ = false;

@@ -414,6 +414,17 @@ def test_what_a_lost_link_may_still_commit_is_waited_for(make_cluster, make_prox
         _wait_cached(proxy, reader, COUNT)
 
 
+def test_who_leaves_in_a_block_leaves_no_fence(cached):
+    """The link is rolled back and kept: its process is not gone for long."""
+    _, proxy = cached()
+    with proxy.connect() as reader:
+        _wait_cached(proxy, reader, COUNT)
+        with proxy.wire() as writer:
+            writer.query("UPDATE t0 SET v = 1 WHERE k = 1; COMMIT; BEGIN")
+        wait_until(lambda: not any(int(row["fences"]) for row in proxy.show("TABLES")), "all fences are down", 2)
+        assert reader.execute(COUNT).fetchone() == (1, 1)
+
+
 def test_a_collation_that_is_made_past_us_is_noticed(make_cluster, make_proxy):
     """It changes what a name means, and no table."""
     cluster = make_cluster()

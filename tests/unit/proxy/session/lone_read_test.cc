@@ -311,6 +311,17 @@ TEST_F(LoneReads, ALostCommitKeepsItsFenceUntilItsProcessIsGone) {  // cache/REA
   EXPECT_FALSE(needs().fenced);
 }
 
+TEST_F(LoneReads, WhoLeavesABlockLeavesNoFence) {
+  primary.process_id = 77;
+  session.take_link(primary, to_server);
+  send(client::query("UPDATE t SET a = 1; COMMIT; BEGIN"));
+  answer(server::complete("UPDATE 1") + server::complete("COMMIT") + server::complete("BEGIN") +
+         server::ready('T'));
+  session.leave_link();
+  EXPECT_FALSE(needs().fenced);
+  EXPECT_TRUE(limbo.is_empty());
+}
+
 TEST_F(LoneReads, ASavepointIsNoCommit) {
   session.take_link(primary, to_server);
   send(client::query("BEGIN"));
