@@ -16,7 +16,7 @@ namespace {
 
 constexpr std::chrono::milliseconds kTick{20};
 
-constexpr std::array<int, 5> kSignals = {SIGHUP, SIGTERM, SIGINT, SIGUSR1, SIGUSR2};
+constexpr std::array<int, 6> kSignals = {SIGHUP, SIGTERM, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2};
 
 sigset_t signal_set() {
   sigset_t set;
@@ -108,7 +108,7 @@ void ControlPlane::on_signal(int number) {
     group_.resume_all();
   } else if (number == SIGHUP) {
     reload();
-  } else if (number == SIGINT || shutting_down_) {
+  } else if (number == SIGINT || number == SIGQUIT || shutting_down_) {
     begin_shutdown(ShutdownMode::Now);
   } else {
     begin_shutdown(ShutdownMode::WaitForServers);

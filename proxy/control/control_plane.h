@@ -4,7 +4,7 @@
 //
 //   SIGHUP   reload: all or nothing
 //   SIGTERM  drain: no new clients, running transactions finish, then exit 0; a second one is as SIGINT
-//   SIGINT   stop at once
+//   SIGINT   stop at once; so does SIGQUIT
 //   SIGUSR1  PAUSE of all databases; SIGUSR2: RESUME
 #pragma once
 

@@ -294,13 +294,14 @@ def test_sigterm_lets_transactions_finish(proxy, primary, table, workers):  # F2
 
 
 @pytest.mark.ours
-def test_a_second_sigterm_or_a_sigint_ends_the_drain(proxy):  # F21
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
+def test_a_second_sigterm_sigint_or_sigquit_ends_the_drain(proxy, number):  # F21
     process = proxy()
     with process.wire() as busy:
         busy.hold_link()
         process.send_signal(signal.SIGTERM)
         process.wait_log("(?i)drain|shut|term|stop")
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         assert process.wait_exit(5) == 0
 
 
