@@ -130,9 +130,19 @@ void WorkerGroup::apply_config(const RuntimeConfigRef& config) {
     }
   }
   refresh_settings(*config);
+  if (before->conf.server_tls != config->conf.server_tls) {
+    renew_links();
+  }
   note_name_ttls(config->conf);
   entrance_.set_options(config->client_socket_options());
   post_all([config](Worker& worker) { worker.apply_config(config); });
+}
+
+// What is open was opened by the old rules: it goes as it comes free.
+void WorkerGroup::renew_links() {
+  for (const auto& pool : directory_.pools()) {
+    pool->generation.fetch_add(1);
+  }
 }
 
 // Results outlive a reload, if their rule does.

@@ -134,6 +134,7 @@ class WorkerGroup {
   PoolSettingsRef pool_settings(const RuntimeConfig& config, const PoolRuntime& pool);
   void keep_results(const RuntimeConfig& before, const RuntimeConfig& now);
   void nodes_changed(const DatabaseRuntime& database);
+  void renew_links();
   void servers_changed();
   // Its first settings.
   void set_up(const RuntimeConfig& config, PoolRuntime& pool);

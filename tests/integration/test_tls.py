@@ -256,6 +256,14 @@ def test_server_modes(proxy, tls_server, mode, encrypted):
     assert is_encrypted(server_proxy(proxy, tls_server, server_tls_sslmode=mode)) == encrypted
 
 
+def test_after_a_reload_nothing_goes_over_links_made_by_the_old_rules(proxy, tls_server):
+    process = server_proxy(proxy, tls_server, server_tls_sslmode="disable")
+    assert not is_encrypted(process)
+    process.set(server_tls_sslmode="require")
+    process.reload()
+    assert is_encrypted(process)
+
+
 @pytest.mark.parametrize("mode", ["verify-ca", "verify-full"])
 def test_a_verified_server(proxy, tls_server, authority, mode):
     assert is_encrypted(server_proxy(proxy, tls_server, server_tls_sslmode=mode, server_tls_ca_file=authority.certificate))
