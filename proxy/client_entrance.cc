@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "protocol/error_response.h"
+#include "protocol/sqlstate.h"
 #include "proxy/worker_group.h"
 
 namespace sportello::proxy {
@@ -19,11 +20,11 @@ int most_ahead_of_passers_by(int least) { return least + 4; }
 // has not inherited them, and comes to us within this time.
 constexpr std::chrono::seconds kEarlyClients{5};
 
-// Tells a client that was accepted but cannot be served; it has not said anything yet.
+// Tells a client that was accepted but will not be served; it has not said anything yet.
 void refuse_socket(int fd) {
   std::string out;
-  const CloseReasonRow& row = close_reason_row(CloseReason::TooManyConnections);
-  append_error_response(out, Severity::Fatal, {row.sqlstate, std::string(row.text)});
+  append_error_response(out, Severity::Fatal,
+                        {sqlstate::kCannotConnectNow, "the database system is shutting down"});
   [[maybe_unused]] const ssize_t ignored = write(fd, out.data(), out.size());
   ::close(fd);
 }
@@ -125,8 +126,8 @@ size_t ClientEntrance::worker_for(Worker& by) {
 void ClientEntrance::accepted(Worker& by, int fd, const ClientAddress& address) {
   const RuntimeConfigRef& config = by.config();
   const int logging_in = logging_in_.fetch_add(1) + 1;
-  const int clients = clients_.fetch_add(1) + 1;
-  if (group_->refuses_clients() || clients - logging_in_.load() >= config->conf.max_client_conn) {
+  clients_.fetch_add(1);
+  if (group_->refuses_clients()) {
     clients_.fetch_sub(1);
     logging_in_.fetch_sub(1);
     refuse_socket(fd);

@@ -47,6 +47,12 @@ class ClientEntrance {
   void client_gone(Worker& worker);
   int clients() const { return clients_.load(); }
 
+  // A place among max_client_conn, taken by who has logged in, for as long as it stays. The console's clients
+  // need none: who wants to know why all are taken has to get in.
+  bool admit(int limit) { return admitted_.take(limit); }
+  void leave() { admitted_.give_back(); }
+  bool is_full(int limit) const { return admitted_.is_full(limit); }
+
   // Who among those that log in is the oldest, to make room for another.
   uint64_t login_began(uint32_t process_id);
   void login_ended(uint64_t login);
@@ -70,6 +76,7 @@ class ClientEntrance {
   std::array<std::vector<std::unique_ptr<Listener>>, kMaxWorkers> listeners_;
   std::array<std::atomic<int>, kMaxWorkers> clients_of_{};
   std::array<Departures, kMaxWorkers> departures_{};
+  Slots admitted_;
   std::atomic<int> clients_{0};     // those that log in included
   std::atomic<int> logging_in_{0};  // counted before clients_, so that nobody seems to be more than that
   TimePoint all_inherit_at_{};      // set before the first listener listens

@@ -542,6 +542,7 @@ void ClientConnection::close_with(const Error& fatal, CloseReason reason) {
   if (pool_ != nullptr) {
     pool_->shared().database->clients.give_back();
     pool_->shared().user->clients.give_back();
+    worker_->group().entrance().leave();
   }
   login_ended();
   transport_.end();

@@ -100,6 +100,11 @@ bool ClientStartup::refuse(std::string_view sqlstate, std::string message) {
   return false;
 }
 
+bool ClientStartup::refuse_too_many(std::string_view setting, const std::string& whose) {
+  return refuse(sqlstate::kTooManyConnections,
+                "sorry, too many clients already" + whose + " (" + std::string(setting) + ")");
+}
+
 bool ClientStartup::on_bytes(std::string_view bytes) {
   input_.append(bytes);
   while (state_ == State::Packet && !input_.empty()) {
@@ -216,6 +221,9 @@ bool ClientStartup::on_startup_message(StartupMessage message) {
     return refuse(sqlstate::kCannotConnectNow, "the database system is shutting down");
   }
   is_admin_ = is_admin_database(database_);
+  if (!is_admin_ && worker_->group().entrance().is_full(config_->conf.max_client_conn)) {
+    return refuse_too_many("max_client_conn", "");
+  }
   return take_replication() && choose_method();
 }
 
@@ -398,14 +406,18 @@ bool ClientStartup::authenticated() {
   const int user_limit = user_entry != nullptr && user_entry->max_user_client_connections
                              ? *user_entry->max_user_client_connections
                              : config_->conf.max_user_client_connections;
+  ClientEntrance& entrance = worker_->group().entrance();
+  if (!entrance.admit(config_->conf.max_client_conn)) {
+    return refuse_too_many("max_client_conn", "");
+  }
   if (!pool_->database->clients.take(database_limit)) {
-    return refuse(sqlstate::kTooManyConnections,
-                  "sorry, too many clients already for database \"" + database_ + "\"");
+    entrance.leave();
+    return refuse_too_many("max_db_client_connections", " for database \"" + database_ + "\"");
   }
   if (!pool_->user->clients.take(user_limit)) {
     pool_->database->clients.give_back();
-    return refuse(sqlstate::kTooManyConnections,
-                  "sorry, too many clients already for user \"" + user_ + "\"");
+    entrance.leave();
+    return refuse_too_many("max_user_client_connections", " for user \"" + user_ + "\"");
   }
   connection_->counted_in(pool_);
   {

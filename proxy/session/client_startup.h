@@ -87,6 +87,7 @@ class ClientStartup {
   bool on_exchange_bytes();
   bool authenticated();
   bool refuse(std::string_view sqlstate, std::string message);
+  bool refuse_too_many(std::string_view setting, const std::string& whose);
   std::optional<AuthMethod> method_for(bool* hba_rejected);
   bool take_replication();
   bool is_ignored(std::string_view parameter) const;

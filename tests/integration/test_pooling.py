@@ -266,13 +266,47 @@ def test_max_client_conn_refuses_the_next_client(proxy, workers):
 
 
 @pytest.mark.ours
+def test_max_client_conn_holds_for_clients_that_connected_while_there_was_room(proxy, workers):
+    process = proxy(max_client_conn=3, workers=workers)
+    clients = [process.raw() for _ in range(10)]
+    for client in clients:
+        client.send(wire.ssl_request())
+        assert client.read_byte() == b"N"
+    told = []
+    for client in clients:
+        try:
+            client.login("alice", "app")
+            told.append("admitted")
+        except LoginFailed as refused:
+            told.append(refused.sqlstate)
+    assert sorted(told) == ["53300"] * 7 + ["admitted"] * 3
+    for client in clients:
+        client.close()
+
+
+@pytest.mark.ours
+def test_a_client_too_many_is_told_in_words_that_libpq_shows(proxy):
+    """An error in place of the answer to SSLRequest is not shown by libpq, which asks for encryption first."""
+    process = proxy(max_client_conn=1)
+    with process.wire(), pytest.raises(psycopg.OperationalError, match=r"too many clients already \(max_client_conn\)"):
+        process.connect(sslmode="prefer").close()
+
+
+@pytest.mark.ours
+def test_the_console_is_reached_when_all_places_are_taken(proxy):
+    process = proxy(max_client_conn=1)
+    with process.wire(), process.admin() as console:
+        assert console.execute("SHOW CLIENTS").fetchall()
+
+
+@pytest.mark.ours
 @pytest.mark.parametrize("setting", ["max_db_client_connections", "max_user_client_connections"])
 def test_limits_of_clients_per_database_and_user(proxy, setting):
     process = proxy(**{setting: 2})
     clients = [process.wire() for _ in range(2)]
     with pytest.raises(LoginFailed) as refused:
         process.wire()
-    assert refused.value.sqlstate == "53300"
+    assert refused.value.sqlstate == "53300" and setting in str(refused.value)
     for client in clients:
         client.close()
 
