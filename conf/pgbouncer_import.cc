@@ -303,11 +303,11 @@ class Importer {
         add_override(database_settings(), pair, lines);
         continue;
       }
-      const size_t comma = pair.key == "host" ? pair.value.find(',') : std::string::npos;
-      if (comma != std::string::npos)
-        lines.add_comment(
-            comment("host was " + pair.value + ": if the others are replicas, list them in replicas"));
-      conninfo += ' ' + pair.key + '=' + conninfo_value(pair.value.substr(0, comma));
+      if (pair.key == "host" && pair.value.find(',') != std::string::npos)
+        lines.add_comment(comment(
+            "PgBouncer takes turns among these hosts. Here the one that is the primary gets all, as "
+            "monitor_user finds; without one the first does. Those that only read belong in replicas."));
+      conninfo += ' ' + pair.key + '=' + conninfo_value(pair.value);
     }
     // Without a host PgBouncer takes the Unix socket, in the place where Debian's servers have it.
     if (!has_host) conninfo = " host=/var/run/postgresql" + conninfo;
