@@ -71,35 +71,6 @@ bool is_true(std::string_view text) {
          (text != "0" && text.find_first_not_of("0123456789") == text.npos);
 }
 
-// A value for a member of that type, as TOML. Empty: PgBouncer's value means nothing to us.
-std::string toml_value(const ValueRef& member, Form form, std::string_view value) {
-  if (std::holds_alternative<bool*>(member)) return is_true(value) ? "true" : "false";
-  const bool is_number = !value.empty() && value.find_first_not_of("0123456789") == std::string_view::npos &&
-                         (value == "0" || value[0] != '0') && value.size() < 19;
-  const bool wants_number = std::holds_alternative<int*>(member) ||
-                            std::holds_alternative<uint64_t*>(member) ||
-                            std::holds_alternative<std::optional<int>*>(member);
-  if (wants_number && is_number && form != Form::FileMode) return std::string(value);
-  const bool is_duration = std::holds_alternative<Milliseconds*>(member) ||
-                           std::holds_alternative<std::optional<Milliseconds>*>(member);
-  if (is_duration) {
-    const std::optional<Milliseconds> duration = parse_duration(
-        form == Form::BareMilliseconds && is_number ? std::string(value) + "ms" : std::string(value));
-    if (duration) return toml_string(format_duration(*duration));
-  }
-  if (std::holds_alternative<std::vector<std::string>*>(member)) {
-    std::string list;
-    while (!value.empty()) {
-      const size_t comma = std::min(value.find(','), value.size());
-      const std::string_view item = trimmed(value.substr(0, comma));
-      if (!item.empty()) list += (list.empty() ? "" : ", ") + toml_string(without_variables(item));
-      value.remove_prefix(std::min(comma + 1, value.size()));
-    }
-    return "[" + list + "]";
-  }
-  return toml_string(without_variables(value));
-}
-
 struct Pair {
   std::string key;
   std::string value;
@@ -257,7 +228,7 @@ class Importer {
     seen_.insert(key);
     const auto [written, remark] = translated(key, value);
     general_.put(key, (remark.empty() ? std::string() : comment(remark)) + key + " = " +
-                          toml_value(member, setting->form, written) + '\n');
+                          toml_of_pgbouncer(member, setting->form, written) + '\n');
   }
 
   struct Translated {
@@ -330,7 +301,7 @@ class Importer {
     const Setting<Owner>* const setting = find_setting(table, key);
     if (setting == nullptr) return lines.add_comment(comment(pair.key + " has no equivalent"));
     Owner scratch;
-    lines.put(key, key + " = " + toml_value(setting->ref(scratch), setting->form, pair.value) + '\n');
+    lines.put(key, key + " = " + toml_of_pgbouncer(setting->ref(scratch), setting->form, pair.value) + '\n');
   }
 
   // "a ""name""" as well as name.
@@ -349,7 +320,8 @@ class Importer {
     for (const auto& [key, value] : kTheirDefaults) {
       const Setting<Config>* const setting = find_setting(general_settings(), key);
       if (setting == nullptr || seen_.contains(std::string(key))) continue;
-      defaults += std::string(key) + " = " + toml_value(setting->ref(scratch_), setting->form, value) + '\n';
+      defaults +=
+          std::string(key) + " = " + toml_of_pgbouncer(setting->ref(scratch_), setting->form, value) + '\n';
     }
     std::string result = top_ + (top_.empty() ? "" : "\n") + "[sportello]\n" + general_.text();
     if (!defaults.empty()) result += "# PgBouncer's defaults, where ours differ:\n" + defaults;
@@ -366,6 +338,34 @@ class Importer {
 };
 
 }  // namespace
+
+std::string toml_of_pgbouncer(const ValueRef& member, Form form, std::string_view value) {
+  if (std::holds_alternative<bool*>(member)) return is_true(value) ? "true" : "false";
+  const bool is_number = !value.empty() && value.find_first_not_of("0123456789") == std::string_view::npos &&
+                         (value == "0" || value[0] != '0') && value.size() < 19;
+  const bool wants_number = std::holds_alternative<int*>(member) ||
+                            std::holds_alternative<uint64_t*>(member) ||
+                            std::holds_alternative<std::optional<int>*>(member);
+  if (wants_number && is_number && form != Form::FileMode) return std::string(value);
+  const bool is_duration = std::holds_alternative<Milliseconds*>(member) ||
+                           std::holds_alternative<std::optional<Milliseconds>*>(member);
+  if (is_duration) {
+    const std::optional<Milliseconds> duration = parse_duration(
+        form == Form::BareMilliseconds && is_number ? std::string(value) + "ms" : std::string(value));
+    if (duration) return toml_string(format_duration(*duration));
+  }
+  if (std::holds_alternative<std::vector<std::string>*>(member)) {
+    std::string list;
+    while (!value.empty()) {
+      const size_t comma = std::min(value.find(','), value.size());
+      const std::string_view item = trimmed(value.substr(0, comma));
+      if (!item.empty()) list += (list.empty() ? "" : ", ") + toml_string(without_variables(item));
+      value.remove_prefix(std::min(comma + 1, value.size()));
+    }
+    return "[" + list + "]";
+  }
+  return toml_string(without_variables(value));
+}
 
 std::string import_pgbouncer(std::string_view ini) { return Importer().run(ini); }
 

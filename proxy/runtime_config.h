@@ -61,4 +61,8 @@ struct RuntimeConfigLoad {
 };
 RuntimeConfigLoad load_runtime_config(const std::string& path);
 
+// The same with one setting of [sportello] changed; no file is read again.
+Result<RuntimeConfigRef> with_setting(const RuntimeConfig& running, const std::string& name,
+                                      const std::string& value);
+
 }  // namespace sportello::proxy

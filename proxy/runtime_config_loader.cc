@@ -1,5 +1,7 @@
 #include "conf/config_loader.h"
+#include "conf/setting_change.h"
 #include "conf/userlist.h"
+#include "protocol/sqlstate.h"
 #include "protocol/tls/tls_context.h"
 #include "proxy/pool/node_plan.h"
 #include "proxy/runtime_config.h"
@@ -79,6 +81,22 @@ bool load_files(RuntimeConfig& config, std::vector<std::string>& problems) {
   return good;
 }
 
+Error refusal(const std::string& name, const conf::SettingChange& change) {
+  const std::string quoted = '"' + name + '"';
+  switch (change.verdict) {
+    case conf::SettingChange::Verdict::Unknown:
+      return {sqlstate::kUndefinedObject, "unrecognized setting " + quoted, change.problem,
+              "SHOW CONFIG lists the settings."};
+    case conf::SettingChange::Verdict::Fixed:
+      return {sqlstate::kCantChangeRuntimeParam, "setting " + quoted + " cannot be changed here",
+              change.problem, "Change it in the configuration file."};
+    case conf::SettingChange::Verdict::Invalid:
+    case conf::SettingChange::Verdict::Changed:
+      break;
+  }
+  return {sqlstate::kInvalidParameterValue, "invalid value for setting " + quoted, change.problem};
+}
+
 }  // namespace
 
 RuntimeConfigLoad load_runtime_config(const std::string& path) {
@@ -107,6 +125,25 @@ RuntimeConfigLoad load_runtime_config(const std::string& path) {
     load.config = std::move(config);
   }
   return load;
+}
+
+Result<RuntimeConfigRef> with_setting(const RuntimeConfig& running, const std::string& name,
+                                      const std::string& value) {
+  conf::SettingChange change = conf::change_setting(running.conf, name, value);
+  if (!change.config) {
+    return refusal(name, change);
+  }
+  auto config = std::make_shared<RuntimeConfig>(running);
+  config->conf = *std::move(change.config);
+  config->client_tls.reset();
+  config->server_tls.clear();
+  std::vector<std::string> errors;
+  load_tls(*config, errors);
+  if (!errors.empty()) {
+    return Error{sqlstate::kInvalidParameterValue, "invalid value for setting \"" + name + "\"",
+                 errors.front()};
+  }
+  return RuntimeConfigRef(std::move(config));
 }
 
 }  // namespace sportello::proxy

@@ -127,14 +127,16 @@ class WorkerGroup {
   void begin_shutdown(ShutdownMode mode);
   // How the admin console reaches the control plane; set by it before start().
   std::function<void(std::function<void(ReloadReport)> done)> reload;
+  std::function<void(std::string name, std::string value, std::function<void(Result<void>)> done)>
+      change_setting;
   std::function<void(ShutdownMode)> request_shutdown;
 
  private:
   static void note_name_ttls(const conf::Config& conf);
   PoolSettingsRef pool_settings(const RuntimeConfig& config, const PoolRuntime& pool);
+  void renew_links();
   void keep_results(const RuntimeConfig& before, const RuntimeConfig& now);
   void nodes_changed(const DatabaseRuntime& database);
-  void renew_links();
   void servers_changed();
   // Its first settings.
   void set_up(const RuntimeConfig& config, PoolRuntime& pool);

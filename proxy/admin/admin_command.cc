@@ -380,7 +380,22 @@ class Parser {
     if (find_parameter(name) != nullptr) {
       return ignored("SET");
     }
-    return AdminCommand{.verb = AdminVerb::SetConfig, .argument = std::move(name), .tag = "SET"};
+    at_ += peek().text == "=" ? 1 : 0;
+    return AdminCommand{
+        .verb = AdminVerb::SetConfig, .argument = std::move(name), .value = rest_as_value(), .tag = "SET"};
+  }
+
+  // What stands there, up to the end: one string's value, or the text as it is (such as scram-sha-256).
+  std::string rest_as_value() const {
+    if (at_end()) {
+      return "";
+    }
+    const Token& last = tokens_.back();
+    if (at_ + 1 == tokens_.size() && last.kind == TokenKind::String) {
+      return string_value(last.text);
+    }
+    const char* begin = peek().text.data();
+    return std::string(begin, last.text.data() + last.text.size());
   }
 
   Result<AdminCommand> select() {
@@ -598,6 +613,7 @@ std::string admin_help() {
   }
   help.pop_back();
   help += "\n\tEXPLAIN [<db> [<user>]] '<statement>'";
+  help += "\n\tSET <setting> = '<value>'";
   for (const VerbRow& row : kVerbs) {
     if (!row.help.empty()) {
       help += "\n\t";

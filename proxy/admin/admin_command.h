@@ -97,6 +97,7 @@ struct AdminCommand {
   std::string argument = {};   // a database ("": all), a setting, a statement's name, a rule, a table
   std::string user = {};       // of Explain
   std::string statement = {};  // of Explain
+  std::string value = {};      // of SetConfig
   uint32_t client = 0;         // of KillClient: SHOW CLIENTS' id
   std::vector<SelectItem> select = {};  // of Select
   std::string tag = {};                 // what CommandComplete says

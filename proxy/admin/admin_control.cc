@@ -107,8 +107,7 @@ void AdminControl::carry_out(const AdminCommand& command, Done done) {
       suspend(std::move(done));
       return;
     case AdminVerb::SetConfig:
-      answer(done, Error{sqlstate::kFeatureNotSupported, "cannot set \"" + command.argument + "\" here", "",
-                         "Change it in the configuration file, then RELOAD."});
+      change_setting(command, std::move(done));
       return;
     default:
       answer(done, Error{sqlstate::kInternalError, "not a command of the console"});
@@ -208,6 +207,17 @@ void AdminControl::reload(Done done) {
     }
     home->loop().post([done, result = std::move(result)]() mutable { done(std::move(result)); });
   });
+}
+
+void AdminControl::change_setting(const AdminCommand& command, Done done) {
+  Worker* home = home_;
+  home_->group().change_setting(command.argument, command.value,
+                                [home, done = std::move(done)](Result<void> changed) {
+                                  home->loop().post([done, changed = std::move(changed)]() mutable {
+                                    done(changed.ok() ? Result<AdminAnswer>(AdminAnswer())
+                                                      : Result<AdminAnswer>(std::move(changed).error()));
+                                  });
+                                });
 }
 
 // From now on nobody is given a link; those in use are waited for.

@@ -43,6 +43,7 @@ class AdminControl {
   AdminView view_now() const;
   void show(ShowTopic topic, Done done);
   void reload(Done done);
+  void change_setting(const AdminCommand& command, Done done);
   void pause(const Databases& databases, Done done);
   Result<AdminAnswer> resume(const AdminCommand& command, const Databases& databases);
   void suspend(Done done);

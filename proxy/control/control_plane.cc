@@ -66,6 +66,12 @@ ControlPlane::ControlPlane(std::string config_path, RuntimeConfigRef config, Wor
   group_.reload = [this](std::function<void(ReloadReport)> done) {
     loop_.post([this, done = std::move(done)] { done(reload()); });
   };
+  group_.change_setting = [this](std::string name, std::string value,
+                                 std::function<void(Result<void>)> done) {
+    loop_.post([this, name = std::move(name), value = std::move(value), done = std::move(done)] {
+      done(change_setting(name, value));
+    });
+  };
   group_.request_shutdown = [this](ShutdownMode mode) { loop_.post([this, mode] { begin_shutdown(mode); }); };
   for (const int number : kSignals) {
     watch_signal(number);
@@ -124,21 +130,35 @@ ReloadReport ControlPlane::reload() {
   if (load.config == nullptr) {
     log_error("reload refused: the configuration in force stays");
   } else {
-    configure_log(load.config->conf);
     for (const std::string& name : conf::restart_needed(started_with_, load.config->conf)) {
       load.problems.push_back("a change of " + name + " takes effect at the next restart");
       log_warning("{}", load.problems.back());
     }
-    config_ = load.config;
-    group_.apply_config(config_);
-    health_watch_.apply_config(config_);
-    catalog_watch_.apply_config(config_);
-    node_watch_.apply_config(config_);
-    wal_watch_.apply_config(config_);
+    adopt(load.config);
     log_info("configuration reloaded");
   }
   sd_notify(0, "READY=1");
   return {.refused = load.config == nullptr, .problems = std::move(load.problems)};
+}
+
+// In force until the next reload, which reads the file.
+Result<void> ControlPlane::change_setting(const std::string& name, const std::string& value) {
+  Result<RuntimeConfigRef> changed = with_setting(*config_, name, value);
+  if (!changed.ok()) {
+    return std::move(changed).error();
+  }
+  adopt(*std::move(changed));
+  return {};
+}
+
+void ControlPlane::adopt(RuntimeConfigRef config) {
+  config_ = std::move(config);
+  configure_log(config_->conf);
+  group_.apply_config(config_);
+  health_watch_.apply_config(config_);
+  catalog_watch_.apply_config(config_);
+  node_watch_.apply_config(config_);
+  wal_watch_.apply_config(config_);
 }
 
 void ControlPlane::begin_shutdown(ShutdownMode mode) {

@@ -39,6 +39,8 @@ class ControlPlane {
  private:
   void on_signal(int number);
   ReloadReport reload();
+  Result<void> change_setting(const std::string& name, const std::string& value);
+  void adopt(RuntimeConfigRef config);
   void begin_shutdown(ShutdownMode mode);
   void check_drained();
   void watch_signal(int number);

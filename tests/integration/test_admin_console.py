@@ -245,11 +245,40 @@ def test_reload_applies_the_file_or_says_why_not(primary, proxy):
     assert one(process, "CONFIG", key="default_pool_size")["value"] == "4"
 
 
-def test_settings_are_set_in_the_file_only(primary, proxy):
+@pytest.mark.parametrize("command,key,shown", [
+    ("SET default_pool_size = 7", "default_pool_size", "7"), ("set query_wait_timeout to '1500ms'", "query_wait_timeout", "1.5"),
+    ("SET log_stats = 0", "log_stats", "0"), ("SET pool_mode=session;", "pool_mode", "session"),
+    ("SET stats_users = 'bob, carol'", "stats_users", "bob,carol"), ("SET server_reset_query = ''", "server_reset_query", "")])
+def test_a_setting_is_changed_until_the_next_reload(primary, proxy, command, key, shown):
     process = proxy()
-    with process.admin() as console, pytest.raises(psycopg.errors.FeatureNotSupported) as refused:
-        console.execute("SET default_pool_size = 1")
-    assert "RELOAD" in refused.value.diag.message_hint
+    before = one(process, "CONFIG", key=key)["value"]
+    execute(process, command)
+    assert one(process, "CONFIG", key=key)["value"] == shown
+    execute(process, "RELOAD")
+    assert one(process, "CONFIG", key=key)["value"] == before
+
+
+def test_a_changed_setting_is_in_force(primary, proxy, workers):
+    process = proxy(default_pool_size=1, reserve_pool_size=0, workers=workers)
+    with process.wire() as first, process.wire() as second:
+        first.hold_link()
+        execute(process, "SET default_pool_size = 2")
+        second.hold_link()
+        assert len(primary.link_pids()) == 2
+
+
+@pytest.mark.parametrize("command,sqlstate,told", [
+    ("SET no_such_setting = 1", "42704", "no_such_setting"), ("SET default_pool_size = many", "22023", "integer"),
+    ("SET default_pool_size = 0", "22023", "at least|from 1"), ("SET log_stats = perhaps", "22023", "0 or 1"),
+    ("SET listen_port = 1", "55P02", "restart"), ("SET auth_file = '/etc/passwd'", "55P02", "file"),
+    ("SET auth_type = cert", "22023", "client_tls_sslmode"), ("SET verbose = 2", "42704", "log_level")])
+def test_a_setting_that_cannot_be_changed_says_why_and_stays(primary, proxy, command, sqlstate, told):
+    process = proxy()
+    before = process.show("CONFIG")
+    with process.admin() as console, pytest.raises(psycopg.Error, match=f"(?s){told}") as refused:
+        console.execute(command)
+    assert refused.value.sqlstate == sqlstate
+    assert process.show("CONFIG") == before
 
 
 @pytest.mark.parametrize("command", ["SHUTDOWN", "SHUTDOWN WAIT_FOR_SERVERS", "SHUTDOWN WAIT_FOR_CLIENTS"])

@@ -173,6 +173,10 @@ TEST(AdminCommand, TellsASettingOfOursFromADriversParameter) {
   const AdminCommand command = parsed("SET pool_mode = 'session'");
   EXPECT_EQ(command.verb, AdminVerb::SetConfig);
   EXPECT_EQ(command.argument, "pool_mode");
+  EXPECT_EQ(command.value, "session");
+  EXPECT_EQ(parsed("SET auth_type TO scram-sha-256;").value, "scram-sha-256");
+  EXPECT_EQ(parsed("set stats_users=a, b").value, "a, b");
+  EXPECT_EQ(parsed("SET application_name_add_host = ''").value, "");
   EXPECT_EQ(refused("SET").substr(0, 5), "42601");
   EXPECT_EQ(refused("SET x").substr(0, 5), "42601");
 }
