@@ -35,6 +35,7 @@ std::optional<KeyView> KeyBuilder::build(const KeyParts& parts) {
   size(types.size());
   for (const Oid type : types) number(type);
 
+  number(parts.rows_shape);
   size(parts.parameters.size());
   for (size_t i = 0; i < parts.parameters.size(); ++i) {
     const int16_t format = formats.empty() ? int16_t{0} : formats[formats.size() == 1 ? 0 : i];

@@ -30,6 +30,9 @@ struct KeyParts {
   std::span<const int16_t> parameter_formats;
   std::span<const std::optional<std::string_view>> parameters;  // nothing: NULL
   std::span<const int16_t> result_formats;
+  // Of the rows as the client knows them, where they come without a description; 0: any will do. A DDL that
+  // changes what `SELECT *` means leaves clients behind that read what comes by what they were told before.
+  uint64_t rows_shape = 0;
 };
 
 struct KeyView {

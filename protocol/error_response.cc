@@ -44,7 +44,8 @@ ErrorFields decode_error_fields(std::string_view body) {
   return fields;
 }
 
-void append_error_response(std::string& out, Severity severity, const Error& error) {
+void append_error_response(std::string& out, Severity severity, const Error& error,
+                           std::string_view routine) {
   const std::string_view word = severity == Severity::Fatal ? "FATAL" : "ERROR";
   WireWriter writer(out);
   writer.begin(backend::kErrorResponse);
@@ -61,6 +62,9 @@ void append_error_response(std::string& out, Severity severity, const Error& err
   }
   if (!error.hint.empty()) {
     writer.u8('H').cstring(error.hint);
+  }
+  if (!routine.empty()) {
+    writer.u8('R').cstring(routine);
   }
   writer.u8(0).end();
 }

@@ -25,6 +25,8 @@ struct ErrorFields {
 
 ErrorFields decode_error_fields(std::string_view body);
 
-void append_error_response(std::string& out, Severity severity, const Error& error);
+// `routine`: of the server's that would have said so, where drivers look at that; "": none.
+void append_error_response(std::string& out, Severity severity, const Error& error,
+                           std::string_view routine = {});
 
 }  // namespace sportello

@@ -39,6 +39,7 @@ struct Replay {
   bool healing = false;        // an error was kept from the client; sent again when the server is ready
   bool fleeing = false;        // a replica's answer is kept from the client; the primary is to be asked
   bool server_leaves = false;  // it said so: the batch is not why
+  bool asks_shapes = false;    // before it is sent again, to a link whose statements may be other ones
   unsigned runs = 0;           // that were in vain
   size_t answered = 0;         // parts whose answer has come
   std::string bytes;
@@ -56,6 +57,7 @@ struct Replay {
     healing = false;
     fleeing = false;
     server_leaves = false;
+    asks_shapes = false;
     runs = 0;
     answered = 0;
     bytes.clear();

@@ -14,6 +14,8 @@
 #include <optional>
 #include <unordered_map>
 
+#include "proxy/session/statement_shape.h"
+
 namespace sportello::proxy {
 
 class LinkStatements {
@@ -29,14 +31,24 @@ class LinkStatements {
   }
 
   // Sent by the client itself: it knows what an error makes of it.
-  void add(uint64_t id) { held_[id] = {++clock_, 0}; }
+  void add(uint64_t id) { held_[id] = {.used = ++clock_, .batch = 0}; }
   // Sent on its behalf.
-  void add_unseen(uint64_t id) { held_[id] = {++clock_, batch_}; }
+  void add_unseen(uint64_t id) { held_[id] = {.used = ++clock_, .batch = batch_}; }
   // Its Parse has been answered.
   void confirm(uint64_t id) {
     if (const auto found = held_.find(id); found != held_.end()) {
       found->second.batch = 0;
     }
+  }
+  // What a Describe of it has said; nothing known of one that the link does not hold.
+  void describe(uint64_t id, const StatementShape& shape) {
+    if (const auto found = held_.find(id); found != held_.end()) {
+      found->second.shape = shape;
+    }
+  }
+  StatementShape shape(uint64_t id) const {
+    const auto found = held_.find(id);
+    return found == held_.end() ? StatementShape() : found->second.shape;
   }
   // A Sync is sent.
   void end_batch() { batch_++; }
@@ -76,6 +88,7 @@ class LinkStatements {
   struct Held {
     uint64_t used;   // when, last
     uint64_t batch;  // in which its Parse was sent, unanswered; 0: it is certain, or the client's own
+    StatementShape shape = {};
   };
 
   std::unordered_map<uint64_t, Held> held_;

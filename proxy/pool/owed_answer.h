@@ -79,9 +79,12 @@ struct OwedAnswer {
   bool began = false;   // an answer of it has reached the client
   bool plain_read = false;  // Query: one statement that only reads
   bool completed = false;   // of a plain_read: the client has all of it but ReadyForQuery
+  bool asks_shape = false;  // the last of what on_bind() has asked, and waits for
+  bool stale_rows = false;  // its error stands for 0A000, which the server does not know of
   Consequences then = {};
   uint64_t statement_id = 0;  // Parse, Close under a name of ours: what the link gains or loses; 0: none
   uint64_t unnamed_id = 0;    // Parse of the link's unnamed statement
+  uint64_t describes = 0;     // Describe: the statement whose shape its answer tells
   QueryRef query = {};        // Query, Execute: whose answer is counted (stats/query_table.h)
   uint32_t rows_here = 0;     // DataRows of it since the last command was complete
   uint64_t rows = 0;          // of the commands that are complete

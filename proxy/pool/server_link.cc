@@ -368,6 +368,10 @@ bool ServerLink::on_session_view(std::string_view view) {
     fail(std::move(*step.broken));
     return false;
   }
+  if (client_ != nullptr && step.goes_on) {
+    client_->take_held_input();
+    return client_ != nullptr;
+  }
   if (client_ != nullptr && step.free) {
     worker_->link_free(*this);
     return false;

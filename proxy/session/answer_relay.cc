@@ -22,6 +22,11 @@ bool is_inspected(char type) {
          type == backend::kParameterStatus;
 }
 
+bool is_description(char type) {
+  return type == backend::kParameterDescription || type == backend::kRowDescription ||
+         type == backend::kNoData;
+}
+
 bool is_async(char type) {
   return type == backend::kNoticeResponse || type == backend::kNotificationResponse ||
          type == backend::kParameterStatus;
@@ -135,6 +140,7 @@ struct ClientSession::Relaying {
 ServerStep ClientSession::on_server_bytes(std::string_view in, Outbox& to_server, Outbox& to_client) {
   invariant(link_ != nullptr, "answers come from the link that the session holds");
   Relaying relaying{in, to_server, to_client, recorder_, {}};
+  const bool asked_shape = asks_shape_;
   if (link_->body_left == 0 && may_run_elsewhere() && !foresee(in)) {
     return {};
   }
@@ -165,7 +171,9 @@ ServerStep ClientSession::on_server_bytes(std::string_view in, Outbox& to_server
                                                       " bytes, longer than max_packet_size");
       break;
     }
-    if (is_inspected(frame.type) && rest.size() < frame.total_bytes()) {
+    const bool describes =
+        is_description(frame.type) && !link_->owed.empty() && link_->owed.front().describes != 0;
+    if ((is_inspected(frame.type) || describes) && rest.size() < frame.total_bytes()) {
       if (frame.length > kMaxInspectedAnswer) {
         relaying.fail(sqlstate::kProtocolViolation, "the server sent a message that is too long");
       }
@@ -181,7 +189,8 @@ ServerStep ClientSession::on_server_bytes(std::string_view in, Outbox& to_server
     link_->body_left = static_cast<uint32_t>(frame.total_bytes() - front.size());
   }
   relaying.send_run();
-  if (!relaying.step.broken && (flushed_ || link_->skips_to_sync)) {
+  relaying.step.goes_on = asked_shape && !asks_shape_ && !relaying.step.broken;
+  if (!relaying.step.broken && !relaying.step.goes_on && (flushed_ || link_->skips_to_sync)) {
     rest_after_preparing(to_server);
   }
   if (relaying.step.broken && relaying.step.again) {
@@ -190,8 +199,8 @@ ServerStep ClientSession::on_server_bytes(std::string_view in, Outbox& to_server
     relaying.step.again.reset();
   }
   relaying.step.taken = relaying.at;
-  relaying.step.free = !relaying.step.broken && link_->at_rest() && pins_ == 0 && !keeps_link_ &&
-                       body_left_ == 0 && link_->body_left == 0;
+  relaying.step.free = !relaying.step.broken && !relaying.step.goes_on && link_->at_rest() && pins_ == 0 &&
+                       !keeps_link_ && body_left_ == 0 && link_->body_left == 0;
   return std::move(relaying.step);
 }
 
@@ -271,6 +280,9 @@ bool ClientSession::on_answer(Relaying& relaying, const Frame& frame, std::strin
   }
   if (frame.type == backend::kCommandComplete && owed.query) {
     count_rows(front, owed);
+  }
+  if (owed.describes != 0 && is_description(frame.type)) {
+    note_description(owed, frame, front);
   }
   switch (fit(owed.request, frame.type)) {
     case Fit::Wrong:
@@ -356,6 +368,9 @@ void ClientSession::settle(const OwedAnswer& answered, bool happened) {
   if (answered.delivery != Delivery::Swallow && link_->replay.usable) {
     link_->replay.answered++;
   }
+  if (answered.asks_shape) {
+    shape_answered();
+  }
   if (happened) {
     settled_pins_ |= answered.then.pins;
     if ((answered.then.pins & sql::Effect::SetOther) != 0) {
@@ -423,6 +438,9 @@ void ClientSession::on_ready(Relaying& relaying, TransactionStatus status) {
   const OwedAnswer owed = link_->owed.take_front();
   link_->status = status;
   note_answered(owed, owed.failed);
+  if (owed.asks_shape) {
+    shape_answered();
+  }
   if (owed.request != Request::Sync) {
     link_->copy_in = false;
     if (owed.failed && owed.name_changes > 0) {
@@ -490,6 +508,25 @@ bool ClientSession::on_error(Relaying& relaying, const Frame& frame, std::string
     relaying.swallow(front.size());
     return true;
   }
+  if (owed.stale_rows) {
+    relaying.swallow(front.size());
+    std::string error;
+    append_stale_rows_error(error);
+    if (relaying.recorder != nullptr) {
+      relaying.recorder->feed(error);
+    }
+    relaying.to_client.own().append(error);
+    link_->replay.usable = false;
+    note_block_failed();
+    skip_to_sync();
+    return true;
+  }
+  if (link_->replay.asks_shapes) {
+    // The batch itself will be told what is wrong.
+    relaying.swallow(front.size());
+    skip_to_sync();
+    return true;
+  }
   if (heal(fields)) {
     relaying.swallow(front.size());
     return true;
@@ -516,6 +553,11 @@ bool ClientSession::on_error(Relaying& relaying, const Frame& frame, std::string
   relaying.pass(front.size());
   relaying.send_run();
   skip_to_sync();
+  // Where our question had a Sync of its own, the client's batch that made us ask is still to come.
+  if (!link_->owed.empty() && link_->owed.front().asks_shape) {
+    skips_to_sync_ = true;
+    fail_deferred_block();
+  }
   return true;
 }
 

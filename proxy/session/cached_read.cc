@@ -14,6 +14,7 @@ bool ClientSession::find_cached_read(std::string_view in, CachedRead& read) {
   read.statement.reset();
   read.parses = false;
   read.form = {};
+  read.rows_shape = 0;
   Frame frame{};
   if (!(may_look_ahead() || rests_on_link()) || peek_frame(in, frame) != FrameStatus::Header ||
       frame.total_bytes() > in.size() || frame.total_bytes() > context_->inspect_max) {
@@ -95,6 +96,10 @@ bool ClientSession::find_cached_batch(std::string_view in, CachedRead& read) {
         break;
       }
       case frontend::kSync:
+        if (!read.form.description && read.statement != nullptr) {
+          const StatementShape* told = told_shape(*read.statement);
+          read.rows_shape = told == nullptr ? 0 : told->rows;
+        }
         return executed && body.empty() && read.add(Answer::Ready);
       default:
         return false;
@@ -151,12 +156,19 @@ void ClientSession::answer_cached_read(const CachedRead& read, const cache::Cach
       case Answer::StatementDescription:
         out.append(result.parameter_description());
         result.append_statement_description(out);
+        tell_shape(read.statement->id,
+                   {.parameters = parameters_shape(result.parameter_description().substr(kFrameHeaderBytes)),
+                    .rows = rows_shape(result.description().substr(kFrameHeaderBytes))});
         break;
       case Answer::Bound:
         append_empty(out, backend::kBindComplete);
         break;
       case Answer::PortalDescription:
         out.append(result.description());
+        if (told_shape(*read.statement) == nullptr) {
+          tell_shape(read.statement->id,
+                     {.rows = rows_shape(result.description().substr(kFrameHeaderBytes))});
+        }
         break;
       case Answer::Rows:
         out.append(result.rows_and_end());

@@ -40,8 +40,9 @@ struct CachedRead {
   StatementRef statement;  // of the extended protocol
   bool parses = false;     // the batch prepares it, as `parsed_name`
   std::string_view parsed_name;
-  BindMessage bind;        // empty for a Query
-  cache::AnswerForm form;  // which descriptions it wants
+  BindMessage bind;         // empty for a Query
+  cache::AnswerForm form;   // which descriptions it wants
+  uint64_t rows_shape = 0;  // by which the client reads rows that are not described to it; 0: it knows none
 
   bool add(Answer answer) {
     if (answer_count == kMostMessages) {

@@ -24,6 +24,7 @@ cache::KeyParts key_parts(const CachedRead& read, const Meaning& meaning, const 
   parts.parameter_formats = read.bind.parameter_formats;
   parts.parameters = read.bind.parameters;
   parts.result_formats = read.bind.result_formats;
+  parts.rows_shape = read.rows_shape;
   return parts;
 }
 

@@ -271,7 +271,7 @@ void ClientConnection::relay(std::string_view view) {
     return;
   }
   keep_rest(view.substr(taken));
-  const bool waits = is_waiting() || routed_ != nullptr || serves_lone_read();
+  const bool waits = is_waiting() || session_->asks_shape() || routed_ != nullptr || serves_lone_read();
   if (input_ && (is_behind() || (waits && input_->size() > kMaxWaitingInput))) {
     transport_.pause();
   }
@@ -448,6 +448,13 @@ bool ClientConnection::serves_lone_read() const {
 // memory.
 bool ClientConnection::is_behind() const {
   return link_ == nullptr && transport_.unsent_bytes() > Worker::kHighWaterBytes;
+}
+
+void ClientConnection::take_held_input() {
+  transport_.resume();
+  if (input_) {
+    relay(*input_);
+  }
 }
 
 void ClientConnection::on_drained() {

@@ -46,6 +46,8 @@ class ClientConnection final : private Transport::Handler {
 
   // What was kept back while a replica answered goes on, or is asked of the primary.
   void go_on();
+  // What the session did not take while it had a question of its own (ServerStep::goes_on).
+  void take_held_input();
   // It waits for the primary, which is lost, for what a replica could answer.
   bool could_leave_primary();
   // No link is to be had at the replica after all, or no longer wanted at the primary.

@@ -68,6 +68,9 @@ void ClientSession::take_link(LinkState& link, Outbox& to_server, LinkUse use) {
   for_lone_read_ = use == LinkUse::LoneRead;
   portal_then_ = {};
   portal_query_ = {};
+  portal_statement_ = 0;
+  asks_shape_ = false;
+  shape_asked_of_ = 0;
   restores_ = 0;
   batch_runs_ = flushed_ = false;
   if (link.settings != settings_) {
@@ -158,6 +161,9 @@ ClientStep ClientSession::on_client_bytes(std::string_view in, Outbox& to_server
       step.taken += part.size();
       continue;
     }
+    if (asks_shape_) {
+      break;
+    }
     Frame frame{};
     const FrameStatus status = peek_frame(rest, frame);
     if (status == FrameStatus::NeedMore) {
@@ -184,6 +190,7 @@ ClientStep ClientSession::on_client_bytes(std::string_view in, Outbox& to_server
       break;
     }
     const Message message{frame, rest.substr(0, frame.total_bytes())};
+    following_ = rest.substr(message.front.size());
     const Outcome outcome = failed_block_ || skips_to_sync_ ? on_message_without_server(message, to_client)
                                                             : on_message(message, to_server, to_client);
     if (outcome == Outcome::Taken) {
@@ -305,6 +312,7 @@ ClientSession::Outcome ClientSession::on_query(const Message& message, Outbox& t
       // Nothing of this session is on any server.
       if (names_) {
         names_.reset();
+        told_.reset();
       }
       restore_login_settings(kRestoresAll, to_client);
       append_command_complete(to_client.own(), "DISCARD ALL");

@@ -24,6 +24,8 @@
 //   of ours, once nothing is owed: no request of the client's is run or skipped because of it, and it ends no
 //   transaction. The client's own Sync is then answered without a server; if the batch has failed, what comes
 //   before it is passed over.
+//   6. Who was told the shape of a statement's rows, and does not ask again, gets no rows of another shape:
+//   a link on which the statement was prepared anew is asked first (undescribed_rows.cc).
 //
 // Used on its worker's thread only.
 #pragma once
@@ -50,6 +52,7 @@
 #include "proxy/session/close_reason.h"
 #include "proxy/session/database_scope.h"
 #include "proxy/session/deferred_block.h"
+#include "proxy/session/statement_shape.h"
 #include "proxy/session/virtual_statements.h"
 
 namespace sportello::proxy {
@@ -88,6 +91,7 @@ struct ServerStep {
   uint32_t commands = 0;           // Syncs and Querys of the client that were answered
   // The link is to be closed: the server did what the protocol does not allow, or said goodbye.
   std::unique_ptr<Error> broken = {};
+  bool goes_on = false;  // what the client has sent next waited for this, and can be taken now
   std::unique_ptr<Replay> again = {};  // the replica's answer was kept from the client: ask the primary
 };
 
@@ -219,13 +223,15 @@ class ClientSession {
   size_t prepared_statements() const { return names_ ? names_->size() : 0; }
   // Since they were last taken.
   StatementCounts take_counts() { return std::exchange(counts_, {}); }
+  // What the client has sent next waits until its link has said what a statement's rows are.
+  bool asks_shape() const { return asks_shape_; }
   // The client is in the middle of a message whose end has not come.
   bool in_message() const { return body_left_ > 0; }
   DatabaseScope& scope() const { return *scope_; }
 
  private:
   // What became of one message of the client.
-  enum class Outcome : uint8_t { Taken, NeedMore, NeedLink, Violation, Terminate };
+  enum class Outcome : uint8_t { Taken, NeedMore, NeedLink, Waits, Violation, Terminate };
 
   struct Message {
     Frame frame;
@@ -351,6 +357,19 @@ class ClientSession {
   void on_ready(Relaying& relaying, TransactionStatus status);
   void on_parameter(const ParameterStatus& parameter);
   bool heal(const ErrorFields& fields);
+  // undescribed_rows.cc
+  const StatementShape* told_shape(const Statement& statement) const;
+  const StatementShape* shape_relied_on(const Statement& statement, bool describes_portal) const;
+  const StatementShape* shape_relied_on(const Replay& replay, size_t part) const;
+  bool describes_portal_next() const;
+  void tell_shape(uint64_t id, const StatementShape& shape);
+  void note_description(const OwedAnswer& owed, const Frame& frame, std::string_view front);
+  bool asks_shape_of(const StatementRef& statement, Outbox& to_server);
+  bool has_other_shape(const Statement& statement, const StatementShape* relied_on) const;
+  void fail_stale_rows(Outbox& to_server);
+  void shape_answered() { asks_shape_ = false; }
+  bool ask_shapes_of_replay(const Replay& replay, Outbox& to_server);
+  static void append_stale_rows_error(std::string& out);
   // lone_read.cc
   LoneRead lone_batch(std::string_view in);
   RouteReason read_route(const sql::FactsPtr& facts, LoneRead& read);
@@ -393,6 +412,7 @@ class ClientSession {
   uint64_t user_id_;       // tells users apart: names mean different things to them
   LinkState* link_ = nullptr;
   std::unique_ptr<VirtualStatements> names_;  // made when first needed
+  std::unique_ptr<ToldShapes> told_;          // likewise
   Settings settings_;
   Settings login_settings_;
   uint64_t pins_ = 0;          // settled_pins_, and those of what is still owed
@@ -416,6 +436,11 @@ class ClientSession {
       followed_;                          // a SET that succeeded; its transaction has not ended
   Consequences portal_then_;              // of what was bound since the last Sync
   QueryRef portal_query_;                 // of what was bound last
+  uint64_t described_parameters_ = 0;     // of the statement that is being described
+  uint64_t portal_statement_ = 0;         // likewise, the named statement
+  std::string_view following_;            // what has come behind the message that is looked at
+  bool asks_shape_ = false;               // of a statement: nothing is taken until the link has answered
+  uint64_t shape_asked_of_ = 0;           // the statement that was asked about last, on this link
   std::unique_ptr<DeferredBlock> block_;  // made when the first begins
   bool defers_begin_ = false;
   bool block_only_reads_ = false;      // the block that send_begin() began; see rests_on_link()

@@ -170,8 +170,9 @@ bool ClientSession::may_be_aborted() const {
 // Invariant 5: the link would else be held until the client goes on (asyncpg's prepare() sends no Sync).
 void ClientSession::rest_after_preparing(Outbox& to_server) {
   const bool waits = (link_->unsynced && flushed_) || link_->skips_to_sync;
-  if (!waits || batch_runs_ || !link_->owed.empty() || link_->status != TransactionStatus::Idle ||
-      link_->copy_in || body_left_ > 0 || pins_ != 0 || keeps_link_) {
+  if (!waits || batch_runs_ || asks_shape_ || !link_->owed.empty() ||
+      link_->status != TransactionStatus::Idle || link_->copy_in || body_left_ > 0 || pins_ != 0 ||
+      keeps_link_) {
     return;
   }
   skips_to_sync_ = link_->skips_to_sync;
@@ -243,6 +244,11 @@ ClientSession::Outcome ClientSession::on_bind(const Message& message, Outbox& to
                                                                            : Outcome::NeedMore;
   }
   const StatementRef& statement = statement_named(prefix->statement);
+  const bool shared = statement != nullptr && !passes_name(prefix->statement) &&
+                      (!prefix->statement.empty() || unnamed_is_shared_);
+  if (shared && asks_shape_of(statement, to_server)) {
+    return Outcome::Waits;
+  }
   if (statement != nullptr) {
     send_forget_sequences(*statement->facts, to_server);
   }
@@ -251,6 +257,7 @@ ClientSession::Outcome ClientSession::on_bind(const Message& message, Outbox& to
   link_->unsynced = true;
   batch_runs_ = true;
   OwedAnswer owed{.request = Request::Bind};
+  portal_statement_ = shared ? statement->id : 0;
   portal_query_ =
       statement == nullptr ? QueryRef() : query_of(statement->facts->fingerprint, statement->text);
   if (statement == nullptr) {
@@ -267,6 +274,9 @@ ClientSession::Outcome ClientSession::on_bind(const Message& message, Outbox& to
   }
   std::string_view server_name;
   std::string nobodys_name;
+  if (shared && has_other_shape(*statement, shape_relied_on(*statement, describes_portal_next()))) {
+    fail_stale_rows(to_server);
+  }
   if (statement != nullptr) {
     const Consequences then = note_effects(statement->facts);
     portal_then_.effects |= then.effects;
@@ -326,11 +336,15 @@ ClientSession::Outcome ClientSession::on_describe(const Message& message, Outbox
   }
   begin_batch();
   link_->unsynced = true;
-  const OwedAnswer owed{.request =
-                            target->kind == 'S' ? Request::DescribeStatement : Request::DescribePortal};
+  OwedAnswer owed{.request = target->kind == 'S' ? Request::DescribeStatement : Request::DescribePortal};
   batch_runs_ = batch_runs_ || target->kind == 'P';
   const StatementRef statement =
       target->kind == 'S' && names_ && !passes_name(target->name) ? names_->find(target->name) : nullptr;
+  if (target->kind == 'P') {
+    owed.describes = portal_statement_;
+  } else if (statement != nullptr && !(target->name.empty() && !unnamed_is_shared_)) {
+    owed.describes = statement->id;
+  }
   if (statement == nullptr) {
     if (target->kind == 'S' && target->name.empty()) {
       hide_unnamed(to_server);

@@ -34,6 +34,7 @@ LinkLoss ClientSession::lose_link(const Error& why, Outbox& to_client) {
   if (again && link.replay.complete && !state_lost && link.status == TransactionStatus::Idle) {
     loss.again = std::move(link.replay);
     loss.again->of_lone_read = for_lone_read_;
+    loss.again->asks_shapes = false;
     link.replay.drop();
   } else if (cut || state_lost) {
     // Half a message cannot be taken back, and session state cannot be had again: the session ends with its
@@ -46,6 +47,7 @@ LinkLoss ClientSession::lose_link(const Error& why, Outbox& to_client) {
     lose_writes();
   }
   link_ = nullptr;
+  asks_shape_ = false;
   for_lone_read_ = false;
   pins_ = settled_pins_ = 0;
   may_open_block_ = encoding_in_doubt_ = block_only_reads_ = false;

@@ -200,7 +200,7 @@ bool ClientSession::foresee(std::string_view in) {
          link_->owed[ours].delivery == Delivery::Swallow) {
     ours++;
   }
-  if (link_->replay.fleeing) {
+  if (link_->replay.fleeing || asks_shape_) {
     return true;
   }
   Frame frame{};

@@ -9,7 +9,7 @@ namespace sportello::proxy {
 
 // "cached plan must not change result type" and "prepared statement does not exist", outside a transaction
 // and before the client has seen anything, are ours to put right: the statement is prepared anew and the
-// batch sent again.
+// batch sent again. Not so the former if the client reads the rows by what it was told before.
 bool ClientSession::heal(const ErrorFields& fields) {
   Replay& replay = link_->replay;
   const OwedAnswer& owed = link_->owed.front();
@@ -20,7 +20,9 @@ bool ClientSession::heal(const ErrorFields& fields) {
     scope_->ddl_epoch.fetch_add(1, std::memory_order_relaxed);
   }
   const bool at_use = owed.request == Request::Bind || owed.request == Request::DescribeStatement;
-  if (!stale || !at_use || !replay.usable || replay.runs > 0 || !replay.complete ||
+  const bool misread = fields.sqlstate == sqlstate::kFeatureNotSupported &&
+                       shape_relied_on(replay, replay.answered) != nullptr;
+  if (!stale || !at_use || misread || !replay.usable || replay.runs > 0 || !replay.complete ||
       link_->status != TransactionStatus::Idle) {
     return false;
   }
@@ -36,13 +38,21 @@ bool ClientSession::heal(const ErrorFields& fields) {
 void ClientSession::send_healed(Outbox& to_server) {
   Replay replay = std::move(link_->replay);
   link_->replay.drop();
-  link_->statements.make_uncertain();  // every Parse is preceded by a Close
-  link_->unnamed_id = 0;
+  if (!replay.asks_shapes) {
+    link_->statements.make_uncertain();  // every Parse is preceded by a Close
+    link_->unnamed_id = 0;
+  }
   run_again(std::move(replay), to_server);
 }
 
 void ClientSession::run_again(Replay replay, Outbox& to_server) {
+  if (!replay.asks_shapes && ask_shapes_of_replay(replay, to_server)) {
+    replay.asks_shapes = replay.healing = true;
+    link_->replay = std::move(replay);
+    return;
+  }
   size_t at = 0;
+  bool fails = false;
   begin_batch();
   for (size_t i = 0; i < replay.parts.size(); i++) {
     Replay::Part& part = replay.parts[i];
@@ -50,6 +60,11 @@ void ClientSession::run_again(Replay replay, Outbox& to_server) {
     at += part.size;
     if (i < replay.answered) {
       continue;
+    }
+    if (const StatementShape* relied_on = shape_relied_on(replay, i);
+        relied_on != nullptr && has_other_shape(*part.statement, relied_on)) {
+      fail_stale_rows(to_server);
+      fails = true;
     }
     if (part.statement != nullptr) {
       if (part.raw_unnamed) {
@@ -75,8 +90,11 @@ void ClientSession::run_again(Replay replay, Outbox& to_server) {
   }
   link_->unsynced = false;
   replay.runs++;
-  replay.healing = replay.fleeing = false;
+  replay.healing = replay.fleeing = replay.asks_shapes = false;
   link_->replay = std::move(replay);
+  if (fails) {
+    link_->replay.drop();
+  }
 }
 
 }  // namespace sportello::proxy

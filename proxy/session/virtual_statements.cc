@@ -86,4 +86,17 @@ void VirtualStatements::clear_settled() {
   named_ = std::move(kept);
 }
 
+std::unordered_set<uint64_t> VirtualStatements::ids() const {
+  std::unordered_set<uint64_t> ids;
+  for (const auto& [name, statement] : named_) {
+    ids.insert(statement->id);
+  }
+  for (size_t i = 0; i < pending_.size(); i++) {
+    if (pending_[i].before != nullptr) {
+      ids.insert(pending_[i].before->id);
+    }
+  }
+  return ids;
+}
+
 }  // namespace sportello::proxy

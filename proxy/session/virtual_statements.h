@@ -13,6 +13,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "proxy/ring_queue.h"
 #include "proxy/session/statement.h"
@@ -42,6 +43,8 @@ class VirtualStatements {
 
   bool empty() const { return named_.empty() && pending_.empty(); }
   size_t size() const { return named_.size(); }
+  // The numbers of all statements that have a name, or may have one again.
+  std::unordered_set<uint64_t> ids() const;
 
  private:
   struct Hash {

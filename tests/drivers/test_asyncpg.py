@@ -58,6 +58,21 @@ def test_types_are_binary_and_looked_up(run, table):
     run(scenario)
 
 
+def test_a_changed_type_is_read_as_what_it_is(run, table):
+    """asyncpg reads rows by what it was told at prepare(); only the error tells it to ask again."""
+    async def scenario(*connections):
+        await connections[0].execute(f"CREATE TABLE {table}_own AS SELECT 1 AS id, '2'::text AS note")
+        try:
+            for connection in connections:
+                assert await connection.fetchrow(f"SELECT * FROM {table}_own") == (1, "2")
+            await connections[0].execute(f"ALTER TABLE {table}_own ALTER note TYPE float4 USING note::float4")
+            for connection in connections:
+                assert await connection.fetchrow(f"SELECT * FROM {table}_own") == (1, 2.0)
+        finally:
+            await connections[0].execute(f"DROP TABLE {table}_own")
+    run(scenario, 5)
+
+
 def test_executemany_is_a_pipeline(run, table):
     async def scenario(connection):
         await connection.executemany(f"INSERT INTO {table} VALUES ($1, $2)", [(n, f"note {n}") for n in range(2000)])

@@ -113,6 +113,22 @@ def test_every_kind_of_write_is_noticed(cached, write, read):
         assert reader.execute(read).fetchall() == cluster.primary.rows(read) != before
 
 
+def test_rows_are_not_given_to_who_was_told_that_they_are_others(cached):
+    _, proxy = cached()
+    query = "SELECT * FROM t0 WHERE k = 1"
+    run = [wire.bind("", "s"), wire.execute(), wire.sync()]
+    with proxy.wire() as told, proxy.connect() as reader, proxy.connect(user="postgres") as writer:
+        _wait_cached(proxy, reader, query)
+        told.exchange(wire.parse("s", query), wire.describe_statement("s"), wire.sync())
+        assert "DataRow 1 0" in told.exchange(*run)
+        before = int(_rule(proxy)["hits"])
+        assert "DataRow 1 0" in told.exchange(*run)
+        assert int(_rule(proxy)["hits"]) == before + 1, "rows as it knows them come from memory"
+        writer.execute("ALTER TABLE t0 ADD COLUMN c int DEFAULT 7")
+        _wait_cached(proxy, reader, query)
+        assert errors(told.exchange(*run)) == ["0A000"]
+
+
 def test_ddl_in_a_transaction_is_noticed_when_it_is_committed(cached):
     cluster, proxy = cached()
     cluster.primary.run("CREATE VIEW shown AS SELECT k FROM t1", "GRANT SELECT ON shown TO PUBLIC")

@@ -3,6 +3,7 @@
 Every test runs against PostgreSQL first (what it does is the promise) and then against the proxy with two links.
 """
 import asyncio
+import contextlib
 
 import asyncpg
 import psycopg
@@ -313,6 +314,89 @@ def test_a_parse_sees_the_search_path_of_its_session(service, primary, table):  
     finally:
         primary.terminate_links()
         primary.run(f"DROP SCHEMA {table}_s CASCADE")
+
+
+# ---- who has been told what the rows are, and does not ask again ----
+
+_STALE = ["0A000"]
+
+
+def describe(client, name):
+    return client.exchange(wire.describe_statement(name), wire.sync())
+
+
+@pytest.fixture
+def told(service, primary, table):
+    """A client that was told that s gives (id, note); the primary's table is changed past it."""
+    client = service.wire()
+    prepare(client, "s", f"INSERT INTO {table} VALUES (1, 'one') ON CONFLICT DO NOTHING RETURNING *")
+    assert "RowDescription id note" in describe(client, "s")
+    primary.run(f"ALTER TABLE {table} ALTER note TYPE bytea USING NULL")
+    return client
+
+
+def test_rows_of_another_type_are_an_error_to_who_was_told_before(service, told):
+    assert errors(run_named(told, "s")) == _STALE
+    assert told.query("SELECT 1")[-1] == "ReadyForQuery I"
+
+
+def test_rows_of_another_type_are_an_error_over_another_link_too(service, primary, table, told):
+    with service.other_link():
+        assert errors(run_named(told, "s")) == _STALE
+    assert primary.value(f"SELECT count(*) FROM {table}") == 0, "nothing was run"
+    told.exchange(wire.close_statement("s"), wire.sync())
+    prepare(told, "s", f"SELECT * FROM {table}")
+    describe(told, "s")
+    for _ in range(2):
+        with service.other_link():
+            assert errors(run_named(told, "s")) == []
+
+
+def test_rows_of_another_type_are_an_error_though_the_portal_is_described(service, told):
+    for link in (contextlib.nullcontext, service.other_link):
+        with link():
+            answer = told.exchange(wire.bind("", "s"), wire.describe_portal(), wire.execute(), wire.sync())
+            assert errors(answer) == _STALE
+
+
+def test_rows_of_another_type_fail_a_transaction_block(service, told):
+    with service.other_link():
+        told.query("BEGIN")
+        told.query("SELECT 1")
+        assert run_named(told, "s")[-1] == "ReadyForQuery E"
+        told.query("ROLLBACK")
+
+
+def test_a_described_statement_runs_over_any_link(service, table):
+    client = service.wire()
+    prepare(client, "s", f"SELECT 1 AS one, count(*) FROM {table}")
+    describe(client, "s")
+    with service.other_link():
+        for _ in range(2):
+            assert rows(run_named(client, "s")) == ["1 0"]
+    with service.other_link():
+        client.query("BEGIN")
+        client.query("SELECT 1")
+        assert rows(run_named(client, "s")) == ["1 0"]
+        assert client.query("COMMIT")[-1] == "ReadyForQuery I"
+
+
+def test_a_described_statement_is_evicted_and_comes_back(proxy, table, primary, workers):
+    process = proxy(default_pool_size=1, max_prepared_statements=1, workers=workers)
+    with process.wire() as client:
+        prepare(client, "s", f"SELECT * FROM {table}")
+        describe(client, "s")
+        for _ in range(2):
+            prepare(client, "", "SELECT 1")
+            prepare(client, "other", "SELECT 2")
+            run_named(client, "other")
+            assert errors(run_named(client, "s")) == []
+            client.exchange(wire.close_statement("other"), wire.sync())
+        run_named(client, "other")
+        prepare(client, "third", "SELECT 3")
+        run_named(client, "third")
+        primary.run(f"ALTER TABLE {table} ADD COLUMN extra int")
+        assert errors(run_named(client, "s")) == _STALE
 
 
 # ---- only the proxy ----

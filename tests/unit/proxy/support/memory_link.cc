@@ -76,6 +76,9 @@ MemorySession& MemorySession::server(std::string_view bytes, size_t cut) {
     if (answer_.broken) {
       return *this;
     }
+    if (answer_.goes_on && !pending_.empty()) {
+      feed_client();
+    }
     if (answer_.free) {
       session_.leave_link();
       if (!pending_.empty()) {
