@@ -230,6 +230,10 @@ bool ClientSession::on_answer(Relaying& relaying, const Frame& frame, std::strin
     return on_error(relaying, frame, front);
   }
   if (is_async(frame.type)) {
+    if (is_own_notification(frame, front)) {
+      pass_own_notification(relaying, front);
+      return true;
+    }
     if (frame.type != backend::kParameterStatus) {
       return deliver(!ours || frame.type == backend::kNotificationResponse);
     }
@@ -326,6 +330,25 @@ bool ClientSession::on_answer(Relaying& relaying, const Frame& frame, std::strin
   owed.began = true;
   link_->replay.usable = link_->replay.usable && ours;  // nothing of it has reached the client
   return deliver(!ours);
+}
+
+// Clients know what they have said themselves by the sender's pid, which is to be the one that they were
+// given at login. Who listens keeps its link, so that what comes from that backend is its own.
+bool ClientSession::is_own_notification(const Frame& frame, std::string_view front) const {
+  return frame.type == backend::kNotificationResponse && front.size() == frame.total_bytes() &&
+         frame.body_bytes() >= sizeof(uint32_t) && process_id_ != 0 &&
+         load_be32(front.data() + kFrameHeaderBytes) == link_->process_id;
+}
+
+void ClientSession::pass_own_notification(Relaying& relaying, std::string_view front) const {
+  relaying.swallow(front.size());
+  if (relaying.recorder != nullptr) {
+    relaying.recorder->feed(front);
+  }
+  std::string& out = relaying.to_client.own();
+  const size_t begin = out.size();
+  out.append(front);
+  store_be32(out.data() + begin + kFrameHeaderBytes, process_id_);
 }
 
 // The front has been answered as it should.

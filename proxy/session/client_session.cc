@@ -48,7 +48,8 @@ uint64_t ClientSession::next_serial() {
   return last.fetch_add(1, std::memory_order_relaxed) + 1;
 }
 
-void ClientSession::begin(Settings settings) {
+void ClientSession::begin(Settings settings, uint32_t process_id) {
+  process_id_ = process_id;
   settings_ = settings;
   login_settings_ = std::move(settings);
   passes_names_ = context_->max_prepared_statements == 0;

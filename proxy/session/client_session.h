@@ -91,7 +91,7 @@ struct ServerStep {
   uint32_t commands = 0;           // Syncs and Querys of the client that were answered
   // The link is to be closed: the server did what the protocol does not allow, or said goodbye.
   std::unique_ptr<Error> broken = {};
-  bool goes_on = false;  // what the client has sent next waited for this, and can be taken now
+  bool goes_on = false;                // what the client has sent next waited for this, and can be taken now
   std::unique_ptr<Replay> again = {};  // the replica's answer was kept from the client: ask the primary
 };
 
@@ -139,8 +139,9 @@ class ClientSession {
   ClientSession(const ClientSession&) = delete;
   ClientSession& operator=(const ClientSession&) = delete;
 
-  // At login. `settings` are those in force, and what RESET goes back to.
-  void begin(Settings settings);
+  // At login. `settings` are those in force, and what RESET goes back to; `process_id` is what the client was
+  // given as its backend's (0: nothing).
+  void begin(Settings settings, uint32_t process_id = 0);
 
   // `in` is what has come and was not taken yet; of a message that is to be looked into the whole must come
   // in one call before it is taken.
@@ -348,6 +349,8 @@ class ClientSession {
   // answer_relay.cc
   struct Relaying;
   bool on_answer(Relaying& relaying, const Frame& frame, std::string_view front);
+  bool is_own_notification(const Frame& frame, std::string_view front) const;
+  void pass_own_notification(Relaying& relaying, std::string_view front) const;
   void complete_front(Relaying& relaying);
   void invent_answers(Outbox& to_client);
   bool on_error(Relaying& relaying, const Frame& frame, std::string_view front);
@@ -410,6 +413,7 @@ class ClientSession {
   DatabaseScope* scope_;
   const uint64_t serial_;  // no other session of this process has it
   uint64_t user_id_;       // tells users apart: names mean different things to them
+  uint32_t process_id_ = 0;
   LinkState* link_ = nullptr;
   std::unique_ptr<VirtualStatements> names_;  // made when first needed
   std::unique_ptr<ToldShapes> told_;          // likewise

@@ -124,7 +124,7 @@ void ClientConnection::become_session() {
   startup_->append_welcome(welcome, process_id_, cancel_key_);
   session_ = std::make_unique<ClientSession>(worker_->session_context(), pool_->shared().database->scope,
                                              pool_->shared().user->id);
-  session_->begin(startup_->settings());
+  session_->begin(startup_->settings(), process_id_);
   if (pool_->settings().mode == conf::PoolMode::Session) {
     session_->keep_link_forever();
   }

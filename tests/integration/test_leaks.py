@@ -201,6 +201,18 @@ def test_notifications_reach_the_listener_only(proxy, workers):  # S42
         assert not any("news" in line for line in stranger.query("SELECT 1") + sender.query("SELECT 1"))
 
 
+def test_a_client_knows_its_own_notifications_by_their_pid(proxy, workers):  # S42
+    process = proxy(default_pool_size=3, workers=workers)
+    with process.connect() as listener, process.connect() as sender:
+        told = []
+        listener.add_notify_handler(lambda notification: told.append((notification.payload, notification.pid == listener.info.backend_pid)))
+        listener.execute("LISTEN news")
+        listener.execute("NOTIFY news, 'mine'")
+        sender.execute("NOTIFY news, 'theirs'")
+        wait_until(lambda: listener.execute("SELECT 1") and len(told) == 2, "both have come")
+        assert told == [("mine", True), ("theirs", False)]
+
+
 def test_parameter_status_goes_to_its_owner(proxy, workers):  # S42
     process = one_link(proxy, workers)
     with process.wire() as changer, process.wire() as other:
