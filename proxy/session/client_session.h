@@ -129,7 +129,11 @@ struct LinkLoss {
   std::optional<Replay>
       again;  // run this on another link: it only reads, and its client has seen nothing of it
   bool session_ends = false;  // what was lost cannot be had again: close the client's connection
+  bool in_doubt = false;      // and nobody knows whether what was in flight has happened
 };
+
+// What a client is told of it.
+Error loss_error(bool in_doubt, const Error& why);
 
 class ClientSession {
  public:

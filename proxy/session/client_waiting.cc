@@ -34,7 +34,7 @@ void ClientConnection::link_lost(const Error& why) {
   transport_.write(to_client);
   transport_.resume();
   if (loss.session_ends) {
-    close(CloseReason::ServerLost, why.message);
+    close_with(loss_error(loss.in_doubt, why), CloseReason::ServerLost);
     return;
   }
   if (loss.again) {

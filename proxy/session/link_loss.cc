@@ -14,12 +14,31 @@ Error failed_block_error() {
           "current transaction is aborted, commands ignored until end of transaction block"};
 }
 
+// Nobody knows whether what the server was sent last has happened.
+bool is_in_doubt(const LinkState& link) {
+  for (size_t i = 0; i < link.owed.size(); i++) {
+    const OwedAnswer& owed = link.owed[i];
+    if (owed.has(OwedEffect::Commits) ||
+        (link.status == TransactionStatus::Idle && owed.has(OwedEffect::MayWrite))) {
+      return true;
+    }
+  }
+  return false;
+}
+
 bool ends_block(const sql::StatementFacts& facts) {
   return !facts.multi && !facts.chain &&
          (facts.kind == sql::StatementKind::Rollback || facts.kind == sql::StatementKind::Commit);
 }
 
 }  // namespace
+
+Error loss_error(bool in_doubt, const Error& why) {
+  return {in_doubt ? sqlstate::kTransactionResolutionUnknown : sqlstate::kConnectionFailure,
+          in_doubt ? "server connection lost: the outcome of the transaction is unknown"
+                   : "server connection lost",
+          why.message};
+}
 
 LinkLoss ClientSession::lose_link(const Error& why, Outbox& to_client) {
   invariant(link_ != nullptr, "only a link that is held is lost");
@@ -40,6 +59,7 @@ LinkLoss ClientSession::lose_link(const Error& why, Outbox& to_client) {
     // Half a message cannot be taken back, and session state cannot be had again: the session ends with its
     // link.
     loss.session_ends = true;
+    loss.in_doubt = is_in_doubt(link);
   } else {
     tell_lost(why, to_client);
   }
@@ -59,14 +79,11 @@ LinkLoss ClientSession::lose_link(const Error& why, Outbox& to_client) {
 
 void ClientSession::tell_lost(const Error& why, Outbox& to_client) {
   LinkState& link = *link_;
-  bool in_doubt = false;
+  const bool in_doubt = is_in_doubt(link);
   bool asked = false;
   size_t changes = 0;
   for (size_t i = 0; i < link.owed.size(); i++) {
     const OwedAnswer& owed = link.owed[i];
-    const bool commits = owed.has(OwedEffect::Commits);
-    in_doubt =
-        in_doubt || commits || (link.status == TransactionStatus::Idle && owed.has(OwedEffect::MayWrite));
     asked = asked || owed.delivery != Delivery::Swallow;
     changes += owed.name_changes;
   }
@@ -74,10 +91,7 @@ void ClientSession::tell_lost(const Error& why, Outbox& to_client) {
     names().undo(changes);
   }
   const bool in_block = link.status != TransactionStatus::Idle && !in_doubt;
-  Error error{in_doubt ? sqlstate::kTransactionResolutionUnknown : sqlstate::kConnectionFailure,
-              in_doubt ? "server connection lost: the outcome of the transaction is unknown"
-                       : "server connection lost",
-              why.message};
+  Error error = loss_error(in_doubt, why);
   failed_block_ = in_block;
   if (!asked && !link.unsynced) {
     if (in_block) {

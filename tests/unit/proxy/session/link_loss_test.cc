@@ -322,6 +322,22 @@ TEST_F(LinkLost, APinnedSessionEndsWithItsLink) {
   EXPECT_TRUE(dies().session_ends);
 }
 
+TEST_F(LinkLost, WhoseSessionEndsIsToldIfAWriteIsInDoubt) {
+  a.client(client::query("CREATE TEMP TABLE t (a int)")).server(server::complete("CREATE TABLE") + kReady);
+  a.client(client::query("UPDATE accounts SET balance = 0"));
+  const LinkLoss loss = dies();
+  EXPECT_TRUE(loss.session_ends && loss.in_doubt);
+  EXPECT_EQ(loss_error(true, Error{}).sqlstate, "08007");
+  EXPECT_EQ(loss_error(false, Error{}).sqlstate, "08006");
+}
+
+TEST_F(LinkLost, WhoseSessionEndsUnderAReadIsInNoDoubt) {
+  a.client(client::query("CREATE TEMP TABLE t (a int)")).server(server::complete("CREATE TABLE") + kReady);
+  a.client(client::query("SELECT a FROM t"));
+  const LinkLoss loss = dies();
+  EXPECT_TRUE(loss.session_ends && !loss.in_doubt);
+}
+
 TEST_F(LinkLost, TheRestOfAStreamedMessageIsPassedOver) {
   worker.context.inspect_max = 64;
   a.client(client::parse("s", "SELECT $1") + client::sync()).server(kParsed + kReady);
