@@ -14,7 +14,8 @@ namespace sportello::conf {
 
 std::string import_pgbouncer(std::string_view ini);
 
-// One of PgBouncer's values for a member of that type, as TOML; what means nothing to us comes out as a string.
+// One of PgBouncer's values for a member of that type, as TOML; what means nothing to us comes out as a
+// string.
 std::string toml_of_pgbouncer(const ValueRef& member, Form form, std::string_view value);
 
 }  // namespace sportello::conf
