@@ -90,6 +90,7 @@ void Transport::on_socket(uint32_t events) {
         handler_->on_drained();
         return;
       }
+      watch_.change(armed_);  // likewise: see receive()
     }
   }
   if (!is_read_out() && (reads() || ends_)) {
@@ -121,9 +122,15 @@ Transport::ReadResult Transport::receive(std::span<char> buffer) {
       return {ReadStatus::Eof};
     }
     if (errno != EINTR) {
-      emptied_ = would_block(errno);
-      return would_block(errno) ? ReadResult{ReadStatus::WouldBlock}
-                                : ReadResult{ReadStatus::Failed, 0, errno};
+      if (!would_block(errno)) {
+        return {ReadStatus::Failed, 0, errno};
+      }
+      emptied_ = true;
+      if (watch_.is_on()) {
+        watch_.change(
+            armed_);  // so that the kernel looks for itself, and tells if there is something after all
+      }
+      return {ReadStatus::WouldBlock};
     }
   }
 }
