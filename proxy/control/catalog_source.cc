@@ -21,7 +21,7 @@ constexpr std::chrono::milliseconds kLongestPause{900};
 }  // namespace
 
 CatalogSource::CatalogSource(EventLoop& loop, OwnLogin login, std::chrono::milliseconds interval,
-                             cache::CatalogSlot& slot, const std::atomic<uint64_t>& ddl_epoch)
+                             cache::CatalogSlot& slot, std::atomic<uint64_t>& ddl_epoch)
     : loop_(&loop),
       login_(std::move(login)),
       interval_(interval),
@@ -150,9 +150,19 @@ void CatalogSource::loaded() {
   // Of the same version: new files, not a new meaning.
   if (catalog_ == nullptr || catalog_->version() != loaded->version()) {
     catalog_ = std::move(loaded);
+    note_change();
   }
   mark_ = std::move(mark);
   publish();
+}
+
+// What was loaded is good for the next epoch as well, unless somebody has sent DDL meanwhile: then it is on
+// its way already.
+void CatalogSource::note_change() {
+  uint64_t current = asked_in_;
+  if (ddl_epoch_->compare_exchange_strong(current, asked_in_ + 1)) {
+    asked_in_++;
+  }
 }
 
 void CatalogSource::publish() {

@@ -5,7 +5,8 @@
 //   Closed ─▶ Connecting ─▶ Loading ─▶ Idle ⇄ Asking ─▶ Loading …        any failure ─▶ Closed, for a while
 //
 // What was loaded is good for the ddl_epoch from before the server was asked: DDL that is sent later moves it
-// on, so the old catalog is nobody's until it was found to be unchanged, or is replaced.
+// on, so the old catalog is nobody's until it was found to be unchanged, or is replaced. DDL that was done
+// past us moves it on, too, when it is noticed: statements prepared before mean what they did.
 #pragma once
 
 #include <atomic>
@@ -25,7 +26,7 @@ class CatalogSource {
   static constexpr std::chrono::milliseconds kTick{25};
 
   CatalogSource(EventLoop& loop, OwnLogin login, std::chrono::milliseconds interval, cache::CatalogSlot& slot,
-                const std::atomic<uint64_t>& ddl_epoch);
+                std::atomic<uint64_t>& ddl_epoch);
   ~CatalogSource() { slot_->withdraw(); }
   CatalogSource(const CatalogSource&) = delete;
   CatalogSource& operator=(const CatalogSource&) = delete;
@@ -44,6 +45,7 @@ class CatalogSource {
   void load_on();
   void loaded();
   void publish();
+  void note_change();
   void withdraw();
   void fail(const std::string& why);
   std::chrono::milliseconds pause_after(std::chrono::milliseconds taken) const;
@@ -52,7 +54,7 @@ class CatalogSource {
   OwnLogin login_;
   std::chrono::milliseconds interval_;
   cache::CatalogSlot* slot_;
-  const std::atomic<uint64_t>* ddl_epoch_;
+  std::atomic<uint64_t>* ddl_epoch_;
 
   bool is_open_ = false;       // the connection was good when we last looked
   TimePoint retry_at_{};       // Closed: not before

@@ -449,10 +449,27 @@ def test_a_collation_that_is_made_past_us_is_noticed(make_cluster, make_proxy):
     proxy = make_proxy(_config(cluster, {"name": "all", "ttl": "1h", "tables": ["words"]}))
     query = "SELECT w FROM words ORDER BY w COLLATE odd"
     with proxy.connect(options="-c search_path=public,later") as reader:
+        reader.prepare_threshold = None  # a statement that is prepared keeps its meaning
         _wait_cached(proxy, reader, query)
         assert reader.execute(query).fetchall() == [("B",), ("a",)]
         cluster.primary.run("CREATE COLLATION public.odd (provider = icu, locale = 'en')")
         wait_until(lambda: reader.execute(query).fetchall() == [("a",), ("B",)], "the name means the new one")
+
+
+def test_what_is_parsed_again_after_ddl_past_us_means_what_its_names_mean_now(make_cluster, make_proxy):
+    """Also where the text is so well known that links keep it prepared."""
+    cluster = make_cluster()
+    cluster.primary.run("CREATE SCHEMA later", "CREATE TABLE later.meant (v text)", "INSERT INTO later.meant VALUES ('old')",
+                        "GRANT USAGE ON SCHEMA later TO PUBLIC", "GRANT ALL ON later.meant TO PUBLIC", "CREATE TABLE other ()")
+    proxy = make_proxy(_config(cluster, {"name": "other", "ttl": "1h", "tables": ["other"]}))
+    with proxy.connect(options="-c search_path=public,later") as reader:
+        reader.prepare_threshold = None  # it parses each time
+
+        def meant():
+            return reader.execute("SELECT v FROM meant WHERE v <> %s", ["nothing"]).fetchall()
+        assert [meant() for _ in range(20)] == [[("old",)]] * 20
+        cluster.primary.run("CREATE TABLE public.meant (v text)", "INSERT INTO public.meant VALUES ('new')", "GRANT ALL ON public.meant TO PUBLIC")
+        wait_until(lambda: meant() == [("new",)], "the name means the new one")
 
 
 @pytest.mark.parametrize("become, be_oneself", [
