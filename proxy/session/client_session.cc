@@ -461,8 +461,8 @@ void ClientSession::record(const OwedAnswer& owed, StatementRef needs, bool raw_
     return;
   }
   replay.bytes.append(front).append(rest);
-  replay.parts.emplace_back(owed, std::move(needs), static_cast<uint32_t>(front.size() + rest.size()),
-                            raw_unnamed);
+  replay.parts.push_back(
+      {owed, std::move(needs), static_cast<uint32_t>(front.size() + rest.size()), raw_unnamed});
 }
 
 }  // namespace sportello::proxy
