@@ -71,7 +71,9 @@ void ClientSession::take_link(LinkState& link, Outbox& to_server, LinkUse use) {
   portal_query_ = {};
   portal_statement_ = 0;
   asks_shape_ = false;
-  shape_asked_of_ = 0;
+  if (told_ != nullptr) {
+    told_->asked_of = 0;
+  }
   restores_ = 0;
   batch_runs_ = flushed_ = false;
   if (link.settings != settings_) {
@@ -191,7 +193,7 @@ ClientStep ClientSession::on_client_bytes(std::string_view in, Outbox& to_server
       break;
     }
     const Message message{frame, rest.substr(0, frame.total_bytes())};
-    following_ = rest.substr(message.front.size());
+    context_->following = rest.substr(message.front.size());
     const Outcome outcome = failed_block_ || skips_to_sync_ ? on_message_without_server(message, to_client)
                                                             : on_message(message, to_server, to_client);
     if (outcome == Outcome::Taken) {

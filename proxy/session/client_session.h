@@ -67,6 +67,7 @@ struct SessionContext {
   uint32_t max_packet_size = kMaxFrameLength;  // a longer message, of either side, ends its connection
   bool simple_query_disabled = false;          // disable_pqexec: a Query ends its connection
   QueryTable* queries = nullptr;               // where answers are counted by shape; nullptr: nowhere
+  std::string_view following = {};             // what has come behind the client's message that is looked at
   Limbo* limbo = nullptr;                      // where writes are tracked
   std::function<void(DatabaseScope&)> write_settled = {};     // likewise; asks for its position
   std::function<void(std::string_view)> empty_database = {};  // by its name there; closes idle links to it
@@ -418,6 +419,7 @@ class ClientSession {
   const uint64_t serial_;  // no other session of this process has it
   uint64_t user_id_;       // tells users apart: names mean different things to them
   uint32_t process_id_ = 0;
+  bool asks_shape_ = false;  // of a statement: nothing is taken until the link has answered
   LinkState* link_ = nullptr;
   std::unique_ptr<VirtualStatements> names_;  // made when first needed
   std::unique_ptr<ToldShapes> told_;          // likewise
@@ -444,11 +446,7 @@ class ClientSession {
       followed_;                          // a SET that succeeded; its transaction has not ended
   Consequences portal_then_;              // of what was bound since the last Sync
   QueryRef portal_query_;                 // of what was bound last
-  uint64_t described_parameters_ = 0;     // of the statement that is being described
   uint64_t portal_statement_ = 0;         // likewise, the named statement
-  std::string_view following_;            // what has come behind the message that is looked at
-  bool asks_shape_ = false;               // of a statement: nothing is taken until the link has answered
-  uint64_t shape_asked_of_ = 0;           // the statement that was asked about last, on this link
   std::unique_ptr<DeferredBlock> block_;  // made when the first begins
   bool defers_begin_ = false;
   bool block_only_reads_ = false;      // the block that send_begin() began; see rests_on_link()

@@ -34,7 +34,11 @@ uint64_t parameters_shape(std::string_view body);
 // Of a RowDescription's body, of NoData's (which is empty). Never 0.
 uint64_t rows_shape(std::string_view body);
 
-// By the statement's number. One session's.
-using ToldShapes = std::unordered_map<uint64_t, StatementShape>;
+// One session's.
+struct ToldShapes {
+  std::unordered_map<uint64_t, StatementShape> shapes;  // by the statement's number
+  uint64_t described_parameters = 0;                    // of the statement that is being described
+  uint64_t asked_of = 0;  // the statement that the link in hand was asked about last
+};
 
 }  // namespace sportello::proxy

@@ -24,8 +24,8 @@ const StatementShape* ClientSession::told_shape(const Statement& statement) cons
   if (told_ == nullptr) {
     return nullptr;
   }
-  const auto found = told_->find(statement.id);
-  return found == told_->end() ? nullptr : &found->second;
+  const auto found = told_->shapes.find(statement.id);
+  return found == told_->shapes.end() ? nullptr : &found->second;
 }
 
 // nullptr: nothing hangs on what it was told.
@@ -37,13 +37,10 @@ const StatementShape* ClientSession::shape_relied_on(const Statement& statement,
 }
 
 void ClientSession::tell_shape(uint64_t id, const StatementShape& shape) {
-  if (told_ == nullptr) {
-    told_ = std::make_unique<ToldShapes>();
-  }
-  told_->insert_or_assign(id, shape);
-  if (told_->size() > 2 * names().size() + kMostForgotten) {
+  told_->shapes.insert_or_assign(id, shape);
+  if (told_->shapes.size() > 2 * names().size() + kMostForgotten) {
     const auto ids = names().ids();
-    std::erase_if(*told_, [&](const auto& told) { return !ids.contains(told.first); });
+    std::erase_if(told_->shapes, [&](const auto& told) { return !ids.contains(told.first); });
   }
 }
 
@@ -51,15 +48,19 @@ void ClientSession::tell_shape(uint64_t id, const StatementShape& shape) {
 void ClientSession::note_description(const OwedAnswer& owed, const Frame& frame, std::string_view front) {
   const uint64_t id = owed.describes;
   const bool of_portal = owed.request == Request::DescribePortal;
-  if (of_portal && told_ != nullptr && told_->contains(id)) {
+  if (told_ == nullptr) {
+    told_ = std::make_unique<ToldShapes>();
+  }
+  if (of_portal && told_->shapes.contains(id)) {
     return;  // it is told every time, so that nothing hangs on it
   }
   const std::string_view body = front.substr(kFrameHeaderBytes);
   if (frame.type == backend::kParameterDescription) {
-    described_parameters_ = parameters_shape(body);
+    told_->described_parameters = parameters_shape(body);
     return;
   }
-  const StatementShape shape{.parameters = of_portal ? 0 : described_parameters_, .rows = rows_shape(body)};
+  const StatementShape shape{.parameters = of_portal ? 0 : told_->described_parameters,
+                             .rows = rows_shape(body)};
   if (!of_portal) {
     link_->statements.describe(id, shape);
   }
@@ -71,8 +72,8 @@ void ClientSession::note_description(const OwedAnswer& owed, const Frame& frame,
 // The message behind the Bind that is looked at asks what rows the portal gives.
 bool ClientSession::describes_portal_next() const {
   Frame frame{};
-  return peek_frame(following_, frame) == FrameStatus::Header && frame.type == frontend::kDescribe &&
-         following_.substr(kFrameHeaderBytes).starts_with('P');
+  return peek_frame(context_->following, frame) == FrameStatus::Header && frame.type == frontend::kDescribe &&
+         context_->following.substr(kFrameHeaderBytes).starts_with('P');
 }
 
 // Asks the link for the shape of `statement`, if the client reads by a shape that the link may not have.
@@ -81,8 +82,8 @@ bool ClientSession::asks_shape_of(const StatementRef& statement, Outbox& to_serv
   if (told == nullptr || statement->opaque || link_->copy_in || link_->status == TransactionStatus::Failed) {
     return false;
   }
-  if (link_->statements.shape(statement->id).knows_all_of(*told) || shape_asked_of_ == statement->id) {
-    shape_asked_of_ = 0;
+  if (link_->statements.shape(statement->id).knows_all_of(*told) || told_->asked_of == statement->id) {
+    told_->asked_of = 0;
     return false;
   }
   bool alone = link_->status == TransactionStatus::Idle && !link_->unsynced && !link_->skips_to_sync;
@@ -109,7 +110,7 @@ bool ClientSession::asks_shape_of(const StatementRef& statement, Outbox& to_serv
     append_empty(to_server.own(), frontend::kFlush);
   }
   asks_shape_ = true;
-  shape_asked_of_ = statement->id;
+  told_->asked_of = statement->id;
   return true;
 }
 
