@@ -375,6 +375,7 @@ class ClientSession {
   bool asks_shape_of(const StatementRef& statement, Outbox& to_server);
   bool has_other_shape(const Statement& statement, const StatementShape* relied_on) const;
   void fail_stale_rows(Outbox& to_server);
+  void make_told();
   void shape_answered() { asks_shape_ = false; }
   bool ask_shapes_of_replay(const Replay& replay, Outbox& to_server);
   static void append_stale_rows_error(std::string& out);

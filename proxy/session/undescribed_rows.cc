@@ -36,7 +36,14 @@ const StatementShape* ClientSession::shape_relied_on(const Statement& statement,
   return was_described || !describes_portal ? told : nullptr;
 }
 
+void ClientSession::make_told() {
+  if (told_ == nullptr) {
+    told_ = std::make_unique<ToldShapes>();
+  }
+}
+
 void ClientSession::tell_shape(uint64_t id, const StatementShape& shape) {
+  make_told();
   told_->shapes.insert_or_assign(id, shape);
   if (told_->shapes.size() > 2 * names().size() + kMostForgotten) {
     const auto ids = names().ids();
@@ -48,9 +55,7 @@ void ClientSession::tell_shape(uint64_t id, const StatementShape& shape) {
 void ClientSession::note_description(const OwedAnswer& owed, const Frame& frame, std::string_view front) {
   const uint64_t id = owed.describes;
   const bool of_portal = owed.request == Request::DescribePortal;
-  if (told_ == nullptr) {
-    told_ = std::make_unique<ToldShapes>();
-  }
+  make_told();
   if (of_portal && told_->shapes.contains(id)) {
     return;  // it is told every time, so that nothing hangs on it
   }
