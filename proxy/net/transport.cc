@@ -126,9 +126,9 @@ Transport::ReadResult Transport::receive(std::span<char> buffer) {
         return {ReadStatus::Failed, 0, errno};
       }
       emptied_ = true;
+      // The kernel looks for itself, and tells if there is something after all.
       if (watch_.is_on()) {
-        watch_.change(
-            armed_);  // so that the kernel looks for itself, and tells if there is something after all
+        watch_.change(armed_);
       }
       return {ReadStatus::WouldBlock};
     }
