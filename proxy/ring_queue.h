@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -24,30 +25,27 @@ class RingQueue {
   // The i-th from the front.
   T& operator[](size_t i) {
     invariant(i < size_, "only what is queued is looked at");
-    return slots_[(head_ + i) & (slots_.size() - 1)];
+    return slots_[(head_ + i) & mask_];
   }
   const T& operator[](size_t i) const { return const_cast<RingQueue&>(*this)[i]; }
 
-  void push_back(T&& value) {
-    if (size_ == slots_.size()) {
-      grow();
-    }
-    slots_[(head_ + size_) & (slots_.size() - 1)] = std::move(value);
-    size_++;
-  }
-  void push_back(const T& value) { push_back(T(value)); }
+  void push_back(const T& value) { next_slot() = value; }
+  void push_back(T&& value) { next_slot() = std::move(value); }
 
   // What is left in its place holds nothing.
   T take_front() {
     T taken = std::move(front());
-    head_ = (head_ + 1) & (slots_.size() - 1);
+    head_ = (head_ + 1) & mask_;
     size_--;
     return taken;
   }
 
   void pop_front() {
-    front() = T();
-    head_ = (head_ + 1) & (slots_.size() - 1);
+    invariant(size_ > 0, "only what is queued is taken out");
+    if constexpr (!std::is_trivially_destructible_v<T>) {
+      front() = T();
+    }
+    head_ = (head_ + 1) & mask_;
     size_--;
   }
 
@@ -71,16 +69,25 @@ class RingQueue {
  private:
   static constexpr size_t kFirstSlots = 8;
 
+  T& next_slot() {
+    if (size_ == slots_.size()) {
+      grow();
+    }
+    return slots_[(head_ + size_++) & mask_];
+  }
+
   void grow() {
     std::vector<T> larger(slots_.empty() ? kFirstSlots : slots_.size() * 2);
     for (size_t i = 0; i < size_; i++) {
       larger[i] = std::move((*this)[i]);
     }
     slots_ = std::move(larger);
+    mask_ = slots_.size() - 1;
     head_ = 0;
   }
 
   std::vector<T> slots_;  // a power of two of them
+  size_t mask_ = 0;       // their number less one
   size_t head_ = 0;
   size_t size_ = 0;
 };

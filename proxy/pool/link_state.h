@@ -3,10 +3,13 @@
 // holds the link works on it, and it moves with the link from worker to worker.
 #pragma once
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
 #include "protocol/backend_messages.h"
+#include "protocol/invariant.h"
+#include "protocol/sql/statement_facts.h"
 #include "proxy/pool/link_statements.h"
 #include "proxy/pool/owed_answer.h"
 #include "proxy/ring_queue.h"
@@ -24,6 +27,10 @@ struct Replay {
     StatementRef statement;    // prepared before this part, nullptr: needs none
     uint32_t size = 0;         // bytes of `bytes`
     bool raw_unnamed = false;  // `statement` is used as the link's unnamed statement
+    std::shared_ptr<const sql::StatementFacts> followed;  // what `owed.then.follows` points to
+
+    Part(const OwedAnswer& is_owed, const StatementRef& needs, size_t bytes, bool raw)
+        : owed(is_owed), statement(needs), size(static_cast<uint32_t>(bytes)), raw_unnamed(raw) {}
   };
 
   static constexpr size_t kMaxBytes = 16UL << 10;
@@ -49,6 +56,17 @@ struct Replay {
     drop();
     usable = true;
   }
+  // `front` and `rest` are its message.
+  void add(const OwedAnswer& owed, const StatementRef& needs, bool raw_unnamed, std::string_view front,
+           std::string_view rest) {
+    const size_t size = front.size() + rest.size();
+    if (bytes.size() + size > kMaxBytes) {
+      drop();
+      return;
+    }
+    bytes.append(front).append(rest);
+    parts.emplace_back(owed, needs, size, raw_unnamed);
+  }
   void drop() {
     usable = false;
     complete = false;
@@ -69,6 +87,8 @@ struct LinkState {
   uint32_t process_id = 0;  // of the server's process; 0: it has not said
   TransactionStatus status = TransactionStatus::Idle;
   RingQueue<OwedAnswer> owed;
+  std::vector<std::shared_ptr<const sql::StatementFacts>>
+      followed;                 // what Consequences::follows points to, of what is owed
   bool unsynced = false;        // an extended-query message was sent after the last Sync
   bool skips_to_sync = false;   // the server skips what it is sent until a Sync that we have yet to send
   bool copy_in = false;         // the server takes CopyData
@@ -88,6 +108,16 @@ struct LinkState {
   uint64_t unnamed_batch = 0;  // in which its Parse was sent, unanswered; 0: it is certain
   Replay replay;
 
+  const sql::StatementFacts* keep_followed(const std::shared_ptr<const sql::StatementFacts>& facts) {
+    followed.push_back(facts);
+    return facts.get();
+  }
+  const std::shared_ptr<const sql::StatementFacts>& followed_facts(const sql::StatementFacts* facts) const {
+    const auto found =
+        std::find_if(followed.begin(), followed.end(), [&](const auto& at) { return at.get() == facts; });
+    invariant(found != followed.end(), "what is owed is held");
+    return *found;
+  }
   // The client waits for a ReadyForQuery that the server has been asked for: the server will say something
   // soon, and has no reason to say anything before that (protocol-flow.html#PROTOCOL-FLOW-EXT-QUERY).
   bool ready_is_due() const {

@@ -22,11 +22,11 @@ class LinkStatements {
  public:
   // True if the link holds it; it is then the most recently used.
   bool use(uint64_t id) {
-    const auto found = held_.find(id);
-    if (found == held_.end() || (found->second.batch != 0 && found->second.batch != batch_)) {
+    Held* held = find(id);
+    if (held == nullptr || (held->batch != 0 && held->batch != batch_)) {
       return false;
     }
-    found->second.used = ++clock_;
+    held->used = ++clock_;
     return true;
   }
 
@@ -36,19 +36,19 @@ class LinkStatements {
   void add_unseen(uint64_t id) { held_[id] = {.used = ++clock_, .batch = batch_}; }
   // Its Parse has been answered.
   void confirm(uint64_t id) {
-    if (const auto found = held_.find(id); found != held_.end()) {
-      found->second.batch = 0;
+    if (Held* held = find(id); held != nullptr) {
+      held->batch = 0;
     }
   }
   // What a Describe of it has said; nothing known of one that the link does not hold.
   void describe(uint64_t id, const StatementShape& shape) {
-    if (const auto found = held_.find(id); found != held_.end()) {
-      found->second.shape = shape;
+    if (Held* held = find(id); held != nullptr) {
+      held->shape = shape;
     }
   }
-  StatementShape shape(uint64_t id) const {
-    const auto found = held_.find(id);
-    return found == held_.end() ? StatementShape() : found->second.shape;
+  StatementShape shape(uint64_t id) {
+    const Held* held = find(id);
+    return held == nullptr ? StatementShape() : held->shape;
   }
   // A Sync is sent.
   void end_batch() { batch_++; }
@@ -56,7 +56,10 @@ class LinkStatements {
   // A Parse of it has to be preceded by a Close.
   bool may_hold(uint64_t id) const { return uncertain_ || held_.contains(id); }
 
-  void remove(uint64_t id) { held_.erase(id); }
+  void remove(uint64_t id) {
+    last_ = nullptr;
+    held_.erase(id);
+  }
 
   // The one to drop before another is added, if `limit` are held.
   std::optional<uint64_t> to_evict(size_t limit) const {
@@ -74,10 +77,12 @@ class LinkStatements {
 
   // None is held, for certain.
   void clear() {
+    last_ = nullptr;
     held_.clear();
     uncertain_ = false;
   }
   void make_uncertain() {
+    last_ = nullptr;
     held_.clear();
     uncertain_ = true;
   }
@@ -91,7 +96,16 @@ class LinkStatements {
     StatementShape shape = {};
   };
 
+  Held* find(uint64_t id) {
+    if (last_ == nullptr || last_->first != id) {
+      const auto found = held_.find(id);
+      last_ = found == held_.end() ? nullptr : &*found;
+    }
+    return last_ == nullptr ? nullptr : &last_->second;
+  }
+
   std::unordered_map<uint64_t, Held> held_;
+  std::pair<const uint64_t, Held>* last_ = nullptr;  // looked for last, in held_
   uint64_t batch_ = 1;
   uint64_t clock_ = 0;
   bool uncertain_ = false;

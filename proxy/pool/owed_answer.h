@@ -14,8 +14,9 @@
 #pragma once
 
 #include <cstdint>
+#include <type_traits>
 
-#include "proxy/session/statement.h"
+#include "protocol/sql/statement_facts.h"
 #include "proxy/stats/query_table.h"
 
 namespace sportello::proxy {
@@ -62,35 +63,52 @@ inline constexpr uint16_t kRestoresAll = 0x7fff;
 
 // What hangs on a statement beside its answer.
 struct Consequences {
-  uint8_t effects = 0;    // of OwedEffect
-  uint16_t restores = 0;  // settings, as above
   uint64_t pins = 0;      // what it may leave on the link
+  uint16_t restores = 0;  // settings, as above
+  uint8_t effects = 0;    // of OwedEffect
   // A SET or RESET of one parameter outside a transaction: from its success on, the session carries it from
   // link to link. Or a RESET within one, which goes back to what the client gave at login.
-  std::shared_ptr<const sql::StatementFacts> follows = {};
+  // LinkState::followed holds it.
+  const sql::StatementFacts* follows = nullptr;
+
+  bool is_empty() const { return pins == 0 && restores == 0 && effects == 0 && follows == nullptr; }
 };
 
+// Made, kept for another run, and taken out again for every message: no more than a cache line, copied as it
+// lies there.
 struct OwedAnswer {
   Request request = Request::Sync;
   Delivery delivery = Delivery::Forward;
-  uint8_t name_changes = 0;  // how many pending changes of VirtualStatements hang on it
-  bool of_unnamed = false;   // Parse of the client's unnamed statement under a name of ours
-  bool failed = false;  // an ErrorResponse came for it (Query, FunctionCall: ReadyForQuery is still to come)
-  bool began = false;   // an answer of it has reached the client
-  bool plain_read = false;  // Query: one statement that only reads
-  bool completed = false;   // of a plain_read: the client has all of it but ReadyForQuery
-  bool asks_shape = false;  // the last of what on_bind() has asked, and waits for
-  bool stale_rows = false;  // its error stands for 0A000, which the server does not know of
+  uint8_t name_changes = 0;     // how many pending changes of VirtualStatements hang on it
+  bool of_unnamed : 1 = false;  // Parse of the client's unnamed statement under a name of ours
+  bool is_raw : 1 = false;      // Parse of the link's unnamed statement
+  bool failed : 1 = false;      // an ErrorResponse came for it; Query, FunctionCall: ReadyForQuery is to come
+  bool began : 1 = false;       // an answer of it has reached the client
+  bool plain_read : 1 = false;  // Query: one statement that only reads
+  bool completed : 1 = false;   // of a plain_read: the client has all of it but ReadyForQuery
+  bool asks_shape : 1 = false;  // the last of what on_bind() has asked, and waits for
+  bool stale_rows : 1 = false;  // its error stands for 0A000, which the server does not know of
+  uint32_t rows_here = 0;       // DataRows of it since the last command was complete
   Consequences then = {};
-  uint64_t statement_id = 0;  // Parse, Close under a name of ours: what the link gains or loses; 0: none
-  uint64_t unnamed_id = 0;    // Parse of the link's unnamed statement
-  uint64_t describes = 0;     // Describe: the statement whose shape its answer tells
-  QueryRef query = {};        // Query, Execute: whose answer is counted (stats/query_table.h)
-  uint32_t rows_here = 0;     // DataRows of it since the last command was complete
-  uint64_t rows = 0;          // of the commands that are complete
-  StatementRef proves;        // Parse: the statement that a ParseComplete proves good
+  // Parse, Close under a name of ours: what the link gains or loses; Parse of the link's unnamed statement:
+  // what that is; Describe: whose shape its answer tells. 0: none.
+  uint64_t statement_id = 0;
+  QueryRef query = {};  // Query, Execute: whose answer is counted (stats/query_table.h)
+  uint64_t rows = 0;    // of the commands that are complete
 
   bool has(OwedEffect effect) const { return (then.effects & static_cast<uint8_t>(effect)) != 0; }
+  bool prepares() const { return request == Request::Parse && !is_raw && statement_id != 0; }
+  bool prepares_raw() const { return request == Request::Parse && is_raw && statement_id != 0; }
+  bool describes() const {
+    return (request == Request::DescribePortal || request == Request::DescribeStatement) && statement_id != 0;
+  }
+  // Its coming to its end changes nothing that anybody knows, beside its place in the queue.
+  bool ends_plainly() const {
+    return name_changes == 0 && !asks_shape && then.is_empty() && request != Request::Parse &&
+           request != Request::Close;
+  }
 };
+
+static_assert(std::is_trivially_copyable_v<OwedAnswer> && sizeof(OwedAnswer) <= 64);
 
 }  // namespace sportello::proxy

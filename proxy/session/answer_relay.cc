@@ -32,8 +32,6 @@ bool is_async(char type) {
          type == backend::kParameterStatus;
 }
 
-bool is_client_visible(Delivery delivery) { return delivery == Delivery::Forward; }
-
 // Does this message belong to the answer of this request, and does it end it?
 enum class Fit : uint8_t { Wrong, Part, Last };
 
@@ -145,15 +143,11 @@ ServerStep ClientSession::on_server_bytes(std::string_view in, Outbox& to_server
     return {};
   }
   while (relaying.at < in.size()) {
-    const std::string_view rest = in.substr(relaying.at);
+    const std::string_view rest(in.data() + relaying.at, in.size() - relaying.at);
     if (link_->body_left > 0) {
       const size_t part = std::min<size_t>(rest.size(), link_->body_left);
       link_->body_left -= static_cast<uint32_t>(part);
-      if (link_->body_forwarded) {
-        relaying.pass(part);
-      } else {
-        relaying.swallow(part);
-      }
+      deliver(relaying, part, link_->body_forwarded);
       continue;
     }
     Frame frame{};
@@ -161,122 +155,94 @@ ServerStep ClientSession::on_server_bytes(std::string_view in, Outbox& to_server
     if (status == FrameStatus::NeedMore) {
       break;
     }
-    if (status == FrameStatus::Malformed) {
-      relaying.fail(sqlstate::kProtocolViolation, "the server sent a message with an invalid length");
+    if (status == FrameStatus::Malformed || frame.length > context_->max_packet_size) {
+      fail_frame(relaying, status, frame);
       break;
     }
-    if (frame.length > context_->max_packet_size) {
-      relaying.fail(sqlstate::kProtocolViolation, "the server sent a message of " +
-                                                      std::to_string(frame.length) +
-                                                      " bytes, longer than max_packet_size");
+    const size_t size = std::min(rest.size(), frame.total_bytes());
+    if (size < frame.total_bytes() && waits_for_end(relaying, frame)) {
       break;
     }
-    const bool describes =
-        is_description(frame.type) && !link_->owed.empty() && link_->owed.front().describes != 0;
-    if ((is_inspected(frame.type) || describes) && rest.size() < frame.total_bytes()) {
-      if (frame.length > kMaxInspectedAnswer) {
-        relaying.fail(sqlstate::kProtocolViolation, "the server sent a message that is too long");
-      }
+    if (!on_answer(relaying, frame, rest.substr(0, size))) {
       break;
     }
-    if (rest.size() < frame.total_bytes() && frame.length <= kHeldAnswer) {
-      break;  // so that a link that dies in the middle of a small message leaves no half of it behind
-    }
-    const std::string_view front = rest.substr(0, frame.total_bytes());
-    if (!on_answer(relaying, frame, front)) {
-      break;
-    }
-    link_->body_left = static_cast<uint32_t>(frame.total_bytes() - front.size());
+    link_->body_left = static_cast<uint32_t>(frame.total_bytes() - size);
   }
   relaying.send_run();
-  relaying.step.goes_on = asked_shape && !asks_shape_ && !relaying.step.broken;
-  if (!relaying.step.broken && !relaying.step.goes_on && (flushed_ || link_->skips_to_sync)) {
+  if (!link_->followed.empty() && link_->owed.empty() && portal_then_.follows == nullptr) {
+    link_->followed.clear();
+  }
+  ServerStep& step = relaying.step;
+  step.goes_on = asked_shape && !asks_shape_ && !step.broken;
+  if (!step.broken && !step.goes_on && (flushed_ || link_->skips_to_sync)) {
     rest_after_preparing(to_server);
   }
-  if (relaying.step.broken && relaying.step.again) {
+  if (step.broken && step.again) {
     // The replica went down in the same breath: the loss of its link finds what is to be asked elsewhere.
-    link_->replay = std::move(*relaying.step.again);
-    relaying.step.again.reset();
+    link_->replay = std::move(*step.again);
+    step.again.reset();
   }
-  relaying.step.taken = relaying.at;
-  relaying.step.free = !relaying.step.broken && !relaying.step.goes_on && link_->at_rest() && pins_ == 0 &&
-                       !keeps_link_ && body_left_ == 0 && link_->body_left == 0;
-  return std::move(relaying.step);
+  step.taken = relaying.at;
+  step.free = !step.broken && !step.goes_on && link_->at_rest() && pins_ == 0 && !keeps_link_ &&
+              body_left_ == 0 && link_->body_left == 0;
+  return std::move(step);
+}
+
+// The whole of it has not come. False: what there is of it is passed on.
+bool ClientSession::waits_for_end(Relaying& relaying, const Frame& frame) const {
+  const bool describes =
+      is_description(frame.type) && !link_->owed.empty() && link_->owed.front().describes();
+  if (is_inspected(frame.type) || describes) {
+    if (frame.length > kMaxInspectedAnswer) {
+      relaying.fail(sqlstate::kProtocolViolation, "the server sent a message that is too long");
+    }
+    return true;
+  }
+  return frame.length <= kHeldAnswer;  // a link that dies in the middle of a small one leaves no half behind
+}
+
+void ClientSession::fail_frame(Relaying& relaying, FrameStatus status, const Frame& frame) {
+  relaying.fail(sqlstate::kProtocolViolation, status == FrameStatus::Malformed
+                                                  ? "the server sent a message with an invalid length"
+                                                  : "the server sent a message of " +
+                                                        std::to_string(frame.length) +
+                                                        " bytes, longer than max_packet_size");
+}
+
+// What is there of a frame is the client's, or ours alone. Always true.
+bool ClientSession::deliver(Relaying& relaying, size_t bytes, bool to_client) {
+  link_->body_forwarded = to_client;
+  if (to_client) {
+    relaying.pass(bytes);
+  } else {
+    relaying.swallow(bytes);
+  }
+  return true;
 }
 
 // Passes or swallows what is there of one frame. False: the server broke the protocol, or is going away.
 bool ClientSession::on_answer(Relaying& relaying, const Frame& frame, std::string_view front) {
-  const bool ours = !link_->owed.empty() && link_->owed.front().delivery == Delivery::Swallow;
-  const auto deliver = [&](bool to_client) {
-    link_->body_forwarded = to_client;
-    if (to_client) {
-      relaying.pass(front.size());
-    } else {
-      relaying.swallow(front.size());
-    }
-    return true;
-  };
-  if (frame.type == backend::kDataRow && !link_->owed.empty()) {
-    // Nearly every message is one of these.
-    OwedAnswer& owed = link_->owed.front();
-    if (owed.request == Request::Query || owed.request == Request::Execute) {
-      owed.began = true;
-      owed.rows_here++;
-      link_->replay.usable = link_->replay.usable && ours;
-      return deliver(!ours);
-    }
-  }
   if (frame.type == backend::kErrorResponse) {
     return on_error(relaying, frame, front);
   }
   if (is_async(frame.type)) {
-    if (is_own_notification(frame, front)) {
-      pass_own_notification(relaying, front);
-      return true;
-    }
-    if (frame.type != backend::kParameterStatus) {
-      return deliver(!ours || frame.type == backend::kNotificationResponse);
-    }
-    const auto parameter = decode_parameter_status(front.substr(kFrameHeaderBytes));
-    if (!parameter) {
-      return relaying.fail(sqlstate::kProtocolViolation, "the server sent a malformed ParameterStatus");
-    }
-    on_parameter(*parameter);
-    return deliver(!ours);
+    return on_async(relaying, frame, front);
   }
   if (link_->owed.empty()) {
     return relaying.fail(sqlstate::kProtocolViolation,
                          std::string("the server sent an answer that nobody asked for, type ") + frame.type);
   }
   OwedAnswer& owed = link_->owed.front();
+  const bool ours = owed.delivery == Delivery::Swallow;
   if (frame.type == backend::kReadyForQuery) {
-    const auto status = decode_ready_for_query(front.substr(kFrameHeaderBytes));
-    if (!status || !ends_with_ready(owed.request)) {
-      return relaying.fail(sqlstate::kProtocolViolation, "the server sent a ReadyForQuery out of turn");
-    }
-    const bool visible = is_client_visible(owed.delivery);
-    if (visible) {
-      restores_ = owed.failed ? 0 : static_cast<uint16_t>(restores_ | owed.then.restores);
-      if (restores_startup() && *status != TransactionStatus::Idle && carries_settings()) {
-        pin(sql::Effect::SetOther);  // a rollback would bring them back
-        link_->settings = with_startup(link_->settings, {});
-      }
-      if (restores_ != 0) {
-        relaying.send_run();
-        restore_login_settings(std::exchange(restores_, uint16_t{0}), relaying.to_client);
-      }
-    }
-    if (visible && has_deferred_block()) {
-      relaying.swallow(front.size());
-      if (relaying.recorder != nullptr) {
-        relaying.recorder->feed(front);
-      }
-      append_ready_for_query(relaying.to_client.own(), status_after_lone_read());
-    } else {
-      deliver(visible);
-    }
-    on_ready(relaying, *status);
-    return true;
+    return on_ready(relaying, front);
+  }
+  if (frame.type == backend::kDataRow &&
+      (owed.request == Request::Query || owed.request == Request::Execute)) {
+    owed.began = true;
+    owed.rows_here++;
+    link_->replay.usable = link_->replay.usable && ours;
+    return deliver(relaying, front.size(), !ours);
   }
   if (frame.type == backend::kCommandComplete && front.size() == frame.total_bytes() &&
       front.back() != '\0') {
@@ -285,7 +251,7 @@ bool ClientSession::on_answer(Relaying& relaying, const Frame& frame, std::strin
   if (frame.type == backend::kCommandComplete && owed.query) {
     count_rows(front, owed);
   }
-  if (owed.describes != 0 && is_description(frame.type)) {
+  if (is_description(frame.type) && owed.describes()) {
     note_description(owed, frame, front);
   }
   switch (fit(owed.request, frame.type)) {
@@ -295,41 +261,63 @@ bool ClientSession::on_answer(Relaying& relaying, const Frame& frame, std::strin
     case Fit::Part:
       break;
     case Fit::Last:
-      deliver(!ours);
+      deliver(relaying, front.size(), !ours);
       complete_front(relaying);
       return true;
   }
   if (frame.type == backend::kCopyInResponse) {
-    // owed_answer.h, 3: Syncs sent since are read by the COPY and go unanswered, up to where its data ended.
-    // A Query in the place of data ends it, too, and is read as its end.
-    bool ended = false;
-    for (size_t i = 1; i < link_->owed.size() && !ended;) {
-      const Request request = link_->owed[i].request;
-      if (request == Request::CopyEnd ||
-          (request == Request::Query && i == 1 && owed.request == Request::Query &&
-           link_->owed[i].name_changes == 0)) {
-        link_->owed.erase(i);
-        ended = true;
-      } else if (link_->owed[i].request == Request::Sync) {
-        link_->owed.erase(i);
-      } else {
-        i++;
-      }
-    }
-    link_->copy_in = !ended;
-    if (owed.request == Request::Execute) {
-      bool synced = false;
-      for (size_t i = 1; i < link_->owed.size(); i++) {
-        synced = synced || link_->owed[i].request == Request::Sync;
-      }
-      link_->unsynced = link_->unsynced || !synced;
-      batch_runs_ = true;  // whatever Sync there was
-    }
+    on_copy_in();
   }
   owed.completed = frame.type == backend::kCommandComplete && owed.plain_read;
   owed.began = true;
   link_->replay.usable = link_->replay.usable && ours;  // nothing of it has reached the client
-  return deliver(!ours);
+  return deliver(relaying, front.size(), !ours);
+}
+
+// What answers no request.
+bool ClientSession::on_async(Relaying& relaying, const Frame& frame, std::string_view front) {
+  const bool ours = !link_->owed.empty() && link_->owed.front().delivery == Delivery::Swallow;
+  if (is_own_notification(frame, front)) {
+    pass_own_notification(relaying, front);
+    return true;
+  }
+  if (frame.type != backend::kParameterStatus) {
+    return deliver(relaying, front.size(), !ours || frame.type == backend::kNotificationResponse);
+  }
+  const auto parameter = decode_parameter_status(front.substr(kFrameHeaderBytes));
+  if (!parameter) {
+    return relaying.fail(sqlstate::kProtocolViolation, "the server sent a malformed ParameterStatus");
+  }
+  on_parameter(*parameter);
+  return deliver(relaying, front.size(), !ours);
+}
+
+// owed_answer.h, 3: Syncs sent since are read by the COPY and go unanswered, up to where its data ended. A
+// Query in the place of data ends it, too, and is read as its end.
+void ClientSession::on_copy_in() {
+  const Request copies = link_->owed.front().request;
+  bool ended = false;
+  for (size_t i = 1; i < link_->owed.size() && !ended;) {
+    const Request request = link_->owed[i].request;
+    if (request == Request::CopyEnd || (request == Request::Query && i == 1 && copies == Request::Query &&
+                                        link_->owed[i].name_changes == 0)) {
+      link_->owed.erase(i);
+      ended = true;
+    } else if (link_->owed[i].request == Request::Sync) {
+      link_->owed.erase(i);
+    } else {
+      i++;
+    }
+  }
+  link_->copy_in = !ended;
+  if (copies == Request::Execute) {
+    bool synced = false;
+    for (size_t i = 1; i < link_->owed.size(); i++) {
+      synced = synced || link_->owed[i].request == Request::Sync;
+    }
+    link_->unsynced = link_->unsynced || !synced;
+    batch_runs_ = true;  // whatever Sync there was
+  }
 }
 
 // Clients know what they have said themselves by the sender's pid, which is to be the one that they were
@@ -353,13 +341,22 @@ void ClientSession::pass_own_notification(Relaying& relaying, std::string_view f
 
 // The front has been answered as it should.
 void ClientSession::complete_front(Relaying& relaying) {
-  const OwedAnswer owed = link_->owed.take_front();
-  settle(owed, true);
-  note_answered(owed, false);
-  if (owed.request != Request::Parse && owed.delivery == Delivery::Forward) {
+  OwedAnswer& front = link_->owed.front();
+  const Request request = front.request;
+  const bool forwarded = front.delivery == Delivery::Forward;
+  if (front.ends_plainly()) {
+    note_answered(front, false);
+    count_in_replay(front);
+    link_->owed.pop_front();
+  } else {
+    const OwedAnswer owed = link_->owed.take_front();
+    settle(owed, true);
+    note_answered(owed, false);
+  }
+  if (forwarded && request != Request::Parse) {
     link_->replay.usable = false;
   }
-  if (owed.request == Request::Execute) {
+  if (request == Request::Execute) {
     link_->copy_in = false;
   }
   pass_invented(relaying);
@@ -367,97 +364,54 @@ void ClientSession::complete_front(Relaying& relaying) {
 
 // What needs no answer of the server's and has come to the front.
 void ClientSession::pass_invented(Relaying& relaying) {
-  if (!link_->owed.empty() && link_->owed.front().delivery == Delivery::Invent) {
-    relaying.send_run();
-    invent_answers(relaying.to_client);
+  if (link_->owed.empty() ||
+      (link_->owed.front().delivery != Delivery::Invent && link_->owed.front().request != Request::CopyEnd)) {
+    return;
   }
+  relaying.send_run();
+  invent_answers(relaying.to_client);
   while (!link_->owed.empty() && link_->owed.front().request == Request::CopyEnd) {
     link_->owed.pop_front();
   }
 }
 
-void ClientSession::invent_answers(Outbox& to_client) {
-  while (!link_->owed.empty() && link_->owed.front().delivery == Delivery::Invent) {
-    const OwedAnswer owed = link_->owed.take_front();
-    append_empty(to_client.own(),
-                 owed.request == Request::Parse ? backend::kParseComplete : backend::kCloseComplete);
-    settle(owed, true);
+// The end of a batch, of a Query, of a function call.
+bool ClientSession::on_ready(Relaying& relaying, std::string_view front) {
+  OwedAnswer& owed = link_->owed.front();
+  const auto status = decode_ready_for_query(front.substr(kFrameHeaderBytes));
+  if (!status || !ends_with_ready(owed.request)) {
+    return relaying.fail(sqlstate::kProtocolViolation, "the server sent a ReadyForQuery out of turn");
   }
-}
-
-// What hangs on an answer beside its bytes. `happened`: false when the request failed or was skipped; its
-// name changes are then undone by the caller, who knows how many were skipped together.
-void ClientSession::settle(const OwedAnswer& answered, bool happened) {
-  if (answered.delivery != Delivery::Swallow && link_->replay.usable) {
-    link_->replay.answered++;
-  }
-  if (answered.asks_shape) {
-    shape_answered();
-  }
-  if (happened) {
-    settled_pins_ |= answered.then.pins;
-    if ((answered.then.pins & sql::Effect::SetOther) != 0) {
-      note_pinned_setting();
+  const bool visible = owed.delivery == Delivery::Forward;
+  if (visible) {
+    restores_ = owed.failed ? 0 : static_cast<uint16_t>(restores_ | owed.then.restores);
+    if (restores_ != 0) {
+      restore_settings(relaying, *status);
     }
+  }
+  if (visible && has_deferred_block()) {
+    relaying.swallow(front.size());
+    if (relaying.recorder != nullptr) {
+      relaying.recorder->feed(front);
+    }
+    append_ready_for_query(relaying.to_client.own(), status_after_lone_read());
   } else {
-    restores_ = 0;  // its transaction, too, did not happen
-    followed_.reset();
-    if (answered.statement_id != 0 && answered.request == Request::Parse) {
-      link_->statements.remove(answered.statement_id);
-    }
-    if (answered.statement_id != 0 && answered.request == Request::Close) {
-      link_->statements.make_uncertain();
-    }
-    if (answered.unnamed_id != 0 && link_->unnamed_id == answered.unnamed_id) {
-      link_->unnamed_id = 0;
-    }
-    return;
+    deliver(relaying, front.size(), visible);
   }
-  if (answered.proves != nullptr) {
-    answered.proves->proven.store(true, std::memory_order_relaxed);
-  }
-  for (uint8_t i = 0; i < answered.name_changes; i++) {
-    names().acknowledge();
-  }
-  if (answered.request == Request::Parse && answered.statement_id != 0) {
-    link_->statements.confirm(answered.statement_id);
-  }
-  if (answered.request == Request::Parse && answered.unnamed_id != 0 &&
-      answered.unnamed_id == link_->unnamed_id) {
-    link_->unnamed_batch = 0;
-  }
-  if (answered.request == Request::Execute) {
-    restores_ |= answered.then.restores;
-  }
-  if (answered.then.follows != nullptr && answered.request != Request::Bind) {
-    followed_ = answered.then.follows;
-  }
-  if (answered.then.effects == 0) {
-    return;
-  }
-  if (answered.has(OwedEffect::MayRollBack) && followed_ != nullptr) {
-    followed_.reset();
-    pin(sql::Effect::SetOther);
-  }
-  if (answered.has(OwedEffect::ChangesCatalog)) {
-    scope_->ddl_epoch.fetch_add(1, std::memory_order_relaxed);
-    catalog_changes_ = true;
-  }
-  if (answered.has(OwedEffect::DiscardsAll) || answered.has(OwedEffect::DeallocatesAll)) {
-    discards_names_ = false;
-    if (names_) {
-      names_->clear_settled();
-    }
-  }
-  if (answered.has(OwedEffect::DiscardsAll)) {
-    settled_pins_ = 0;
-    recount_pins();
-    link_->settings = with_startup(link_->settings, {});
-    leaves_doubt_ = leaves_doubt_ && !link_->owed.empty();
-  }
+  become_ready(relaying, *status);
+  return true;
 }
 
-void ClientSession::on_ready(Relaying& relaying, TransactionStatus status) {
+void ClientSession::restore_settings(Relaying& relaying, TransactionStatus status) {
+  if (restores_startup() && status != TransactionStatus::Idle && carries_settings()) {
+    pin(sql::Effect::SetOther);  // a rollback would bring them back
+    link_->settings = with_startup(link_->settings, {});
+  }
+  relaying.send_run();
+  restore_login_settings(std::exchange(restores_, uint16_t{0}), relaying.to_client);
+}
+
+void ClientSession::become_ready(Relaying& relaying, TransactionStatus status) {
   const OwedAnswer owed = link_->owed.take_front();
   link_->status = status;
   note_answered(owed, owed.failed);
@@ -582,36 +536,6 @@ bool ClientSession::on_error(Relaying& relaying, const Frame& frame, std::string
     fail_deferred_block();
   }
   return true;
-}
-
-// owed_answer.h, 2.
-void ClientSession::skip_to_sync() {
-  size_t changes = 0;
-  bool parse_failed = link_->owed.front().request == Request::Parse &&
-                      (link_->owed.front().unnamed_id != 0 || link_->owed.front().of_unnamed);
-  if (link_->owed.front().request == Request::Execute) {
-    settled_pins_ |= link_->owed.front().then.pins;  // it ran, up to its error
-  }
-  bool told = false;
-  while (!link_->owed.empty() && link_->owed.front().request != Request::Sync) {
-    const OwedAnswer skipped = link_->owed.take_front();
-    changes += skipped.name_changes;
-    if (skipped.query && !std::exchange(told, true)) {
-      note_answered(skipped, true);
-    }
-    settle(skipped, false);
-  }
-  if (changes > 0) {
-    names().undo(changes);
-  }
-  recount_pins();
-  if (parse_failed && names_) {
-    // PostgreSQL drops the unnamed statement before it parses another.
-    names_->drop_settled_unnamed();
-  }
-  if (link_->owed.empty()) {
-    link_->skips_to_sync = true;
-  }
 }
 
 }  // namespace sportello::proxy

@@ -267,7 +267,7 @@ void ClientConnection::relay(std::string_view view) {
   }
   if (step.need == ClientStep::Need::Close) {
     keep_rest({});
-    close(step.reason, step.detail);
+    close(step.reason, step.detail != nullptr ? *step.detail : std::string_view());
     return;
   }
   keep_rest(view.substr(taken));

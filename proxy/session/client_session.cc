@@ -17,26 +17,21 @@ namespace {
 constexpr std::array<uint32_t, 17> kLargeObjectFunctions = {952, 953, 954, 955,  956,  957,  958,  715, 764,
                                                             765, 964, 767, 1004, 3170, 3171, 3172, 3460};
 
-bool known_type(char type) {
+// By the type byte.
+constexpr auto kKnownTypes = [] {
   using namespace frontend;
-  switch (type) {
-    case kBind:
-    case kClose:
-    case kCopyData:
-    case kCopyDone:
-    case kCopyFail:
-    case kDescribe:
-    case kExecute:
-    case kFlush:
-    case kFunctionCall:
-    case kParse:
-    case kQuery:
-    case kSync:
-    case kTerminate:
-      return true;
-    default:
-      return false;
+  std::array<bool, 256> known{};
+  for (const char type : {kBind, kClose, kCopyData, kCopyDone, kCopyFail, kDescribe, kExecute, kFlush,
+                          kFunctionCall, kParse, kQuery, kSync, kTerminate}) {
+    known[static_cast<uint8_t>(type)] = true;
   }
+  return known;
+}();
+
+void violate(ClientStep& step, std::string detail) {
+  step.need = ClientStep::Need::Close;
+  step.reason = CloseReason::ProtocolViolation;
+  step.detail = std::make_unique<std::string>(std::move(detail));
 }
 
 }  // namespace
@@ -125,6 +120,10 @@ void ClientSession::leave_link() {
     freshness_->settle();
   }
   link_->replay.drop();
+  if (link_->owed.empty()) {
+    link_->followed.clear();
+  }
+  portal_then_ = {};
   link_ = nullptr;
   for_lone_read_ = false;
   leaves_doubt_ = false;
@@ -172,24 +171,19 @@ ClientStep ClientSession::on_client_bytes(std::string_view in, Outbox& to_server
     if (status == FrameStatus::NeedMore) {
       break;
     }
-    if (status == FrameStatus::Malformed || !known_type(frame.type)) {
-      step.need = ClientStep::Need::Close;
-      step.reason = CloseReason::ProtocolViolation;
-      step.detail = status == FrameStatus::Malformed
+    const auto type = static_cast<uint8_t>(frame.type);
+    if (status == FrameStatus::Malformed || !kKnownTypes[type]) {
+      violate(step, status == FrameStatus::Malformed
                         ? "invalid message length"
-                        : "invalid frontend message type " + std::to_string(static_cast<uint8_t>(frame.type));
+                        : "invalid frontend message type " + std::to_string(type));
       break;
     }
     if (frame.length > context_->max_packet_size) {
-      step.need = ClientStep::Need::Close;
-      step.reason = CloseReason::ProtocolViolation;
-      step.detail = "a message of " + std::to_string(frame.length) + " bytes is longer than max_packet_size";
+      violate(step, "a message of " + std::to_string(frame.length) + " bytes is longer than max_packet_size");
       break;
     }
     if (context_->simple_query_disabled && frame.type == frontend::kQuery) {
-      step.need = ClientStep::Need::Close;
-      step.reason = CloseReason::ProtocolViolation;
-      step.detail = "PQexec disallowed";
+      violate(step, "PQexec disallowed");
       break;
     }
     const Message message{frame, rest.substr(0, frame.total_bytes())};
@@ -206,9 +200,7 @@ ClientStep ClientSession::on_client_bytes(std::string_view in, Outbox& to_server
       step.need = ClientStep::Need::Close;
       step.reason = CloseReason::ClientTerminated;
     } else if (outcome == Outcome::Violation) {
-      step.need = ClientStep::Need::Close;
-      step.reason = CloseReason::ProtocolViolation;
-      step.detail = std::string("invalid format of message type ") + frame.type;
+      violate(step, std::string("invalid format of message type ") + frame.type);
     }
     break;
   }
@@ -416,15 +408,14 @@ ClientSession::Outcome ClientSession::on_function_call(const Message& message, O
 
 // ---- Sending ----
 
-void ClientSession::forward(const Message& message, OwedAnswer owed, Outbox& to_server,
-                            StatementRef unnamed) {
+void ClientSession::forward(const Message& message, const OwedAnswer& owed, Outbox& to_server,
+                            const StatementRef& unnamed) {
   if (message.whole()) {
-    const bool raw_unnamed = unnamed != nullptr;
-    record(owed, std::move(unnamed), raw_unnamed, message.front);
+    record(owed, unnamed, unnamed != nullptr, message.front);
   } else {
     link_->replay.drop();
   }
-  owe(std::move(owed));
+  owe(owed);
   to_server.forward(message.front);
   stream_rest(message, true);
 }
@@ -434,37 +425,6 @@ void ClientSession::discard(const Message& message) { stream_rest(message, false
 void ClientSession::stream_rest(const Message& message, bool forwarded) {
   body_left_ = static_cast<uint32_t>(message.frame.total_bytes() - message.front.size());
   body_forwarded_ = forwarded;
-}
-
-void ClientSession::owe(OwedAnswer&& owed) {
-  if (owed.request == Request::Sync) {
-    link_->statements.end_batch();
-  }
-  link_->owed.push_back(std::move(owed));
-}
-
-void ClientSession::begin_batch() {
-  if (link_->at_rest()) {
-    link_->replay.begin();
-  } else if (link_->replay.complete) {
-    // The client sends ahead: what was to be run again would now come after this.
-    link_->replay.drop();
-  }
-}
-
-void ClientSession::record(const OwedAnswer& owed, StatementRef needs, bool raw_unnamed,
-                           std::string_view front, std::string_view rest) {
-  Replay& replay = link_->replay;
-  if (!replay.usable) {
-    return;
-  }
-  if (replay.bytes.size() + front.size() + rest.size() > Replay::kMaxBytes) {
-    replay.drop();
-    return;
-  }
-  replay.bytes.append(front).append(rest);
-  replay.parts.push_back(
-      {owed, std::move(needs), static_cast<uint32_t>(front.size() + rest.size()), raw_unnamed});
 }
 
 }  // namespace sportello::proxy

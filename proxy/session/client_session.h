@@ -82,7 +82,7 @@ struct ClientStep {
   size_t taken = 0;
   Need need = Need::Nothing;
   CloseReason reason = CloseReason::None;
-  std::string detail = {};  // for the client and the log, with ProtocolViolation
+  std::unique_ptr<std::string> detail = {};  // for the client and the log, with ProtocolViolation
 };
 
 struct ServerStep {
@@ -301,7 +301,8 @@ class ClientSession {
 
   // Sends a message as it came (as much of it as is there; the rest streams after it).
   // `unnamed`: the statement that the link's unnamed one has to be for this.
-  void forward(const Message& message, OwedAnswer owed, Outbox& to_server, StatementRef unnamed = nullptr);
+  void forward(const Message& message, const OwedAnswer& owed, Outbox& to_server,
+               const StatementRef& unnamed = nullptr);
   void discard(const Message& message);
   void stream_rest(const Message& message, bool forwarded);
   // The answer has ended, and the client has it.
@@ -310,14 +311,33 @@ class ClientSession {
       context_->queries->answered(owed.query, owed.rows + owed.rows_here, failed);
     }
   }
-  void owe(OwedAnswer&& owed);
-  void owe(const OwedAnswer& owed) { owe(OwedAnswer(owed)); }
+  void owe(const OwedAnswer& owed) {
+    if (owed.request == Request::Sync) {
+      link_->statements.end_batch();
+    }
+    link_->owed.push_back(owed);
+  }
   // Sets on the link what it lacks of the session's settings; the answer is ours.
   void send_settings(Outbox& to_server);
   void send_forget_sequences(const sql::StatementFacts& facts, Outbox& to_server);
-  void record(const OwedAnswer& owed, StatementRef needs, bool raw_unnamed, std::string_view front,
-              std::string_view rest = {});
-  void begin_batch();
+  // For the case that the batch has to be sent once more: `front` and `rest` are the message.
+  void record(const OwedAnswer& owed, const StatementRef& needs, bool raw_unnamed, std::string_view front,
+              std::string_view rest = {}) {
+    if (link_->replay.usable) {
+      link_->replay.add(owed, needs, raw_unnamed, front, rest);
+      if (owed.then.follows != nullptr && link_->replay.usable) {
+        link_->replay.parts.back().followed = link_->followed_facts(owed.then.follows);
+      }
+    }
+  }
+  void begin_batch() {
+    if (link_->at_rest()) {
+      link_->replay.begin();
+    } else if (link_->replay.complete) {
+      // The client sends ahead: what was to be run again would now come after this.
+      link_->replay.drop();
+    }
+  }
 
   // What the text says, as far as its encoding lets us read it.
   const sql::FactsPtr& facts_of(std::string_view text) const;
@@ -353,18 +373,31 @@ class ClientSession {
 
   // answer_relay.cc
   struct Relaying;
+  bool waits_for_end(Relaying& relaying, const Frame& frame) const;
+  static void fail_frame(Relaying& relaying, FrameStatus status, const Frame& frame);
+  bool deliver(Relaying& relaying, size_t bytes, bool to_client);
   bool on_answer(Relaying& relaying, const Frame& frame, std::string_view front);
+  bool on_async(Relaying& relaying, const Frame& frame, std::string_view front);
+  void on_copy_in();
   bool is_own_notification(const Frame& frame, std::string_view front) const;
   void pass_own_notification(Relaying& relaying, std::string_view front) const;
   void complete_front(Relaying& relaying);
-  void invent_answers(Outbox& to_client);
   bool on_error(Relaying& relaying, const Frame& frame, std::string_view front);
-  void skip_to_sync();
   void pass_invented(Relaying& relaying);
-  void settle(const OwedAnswer& answered, bool happened);
-  void on_ready(Relaying& relaying, TransactionStatus status);
+  bool on_ready(Relaying& relaying, std::string_view front);
+  void restore_settings(Relaying& relaying, TransactionStatus status);
+  void become_ready(Relaying& relaying, TransactionStatus status);
   void on_parameter(const ParameterStatus& parameter);
   bool heal(const ErrorFields& fields);
+  // answer_settling.cc
+  void settle(const OwedAnswer& answered, bool happened);
+  void skip_to_sync();
+  void invent_answers(Outbox& to_client);
+  void count_in_replay(const OwedAnswer& answered) const {
+    if (answered.delivery != Delivery::Swallow && link_->replay.usable) {
+      link_->replay.answered++;
+    }
+  }
   // undescribed_rows.cc
   const StatementShape* told_shape(const Statement& statement) const;
   const StatementShape* shape_relied_on(const Statement& statement, bool describes_portal) const;
@@ -372,8 +405,8 @@ class ClientSession {
   bool describes_portal_next() const;
   void tell_shape(uint64_t id, const StatementShape& shape);
   void note_description(const OwedAnswer& owed, const Frame& frame, std::string_view front);
-  bool asks_shape_of(const StatementRef& statement, Outbox& to_server);
-  bool has_other_shape(const Statement& statement, const StatementShape* relied_on) const;
+  bool asks_shape_of(const StatementRef& statement, const StatementShape& relied_on, Outbox& to_server);
+  bool has_other_shape(const Statement& statement, const StatementShape& relied_on) const;
   void fail_stale_rows(Outbox& to_server);
   void make_told();
   void shape_answered() { asks_shape_ = false; }

@@ -89,7 +89,9 @@ std::string_view ClientSession::change_block(std::string_view text, const sql::S
 // Returns how many bytes were answered.
 size_t ClientSession::answer_block_batch(std::string_view in, Outbox& to_client) {
   BlockBatch batch;
-  if (!defers_begin_ || !may_look_ahead() || !find_block_batch(in, batch)) {
+  const bool binds = in.starts_with(frontend::kBind);
+  if (!defers_begin_ || !may_look_ahead() || (binds && (!names_ || !names_->may_hold_block())) ||
+      !find_block_batch(in, batch)) {
     return 0;
   }
   std::string& out = to_client.own();

@@ -21,6 +21,18 @@ void append_header(std::string& out, char type, size_t body_bytes) {
   out.append(header.data(), header.size());
 }
 
+// A Bind up to its formats, in one go.
+void append_bind_prefix(std::string& out, size_t body_bytes, std::string_view portal,
+                        std::string_view statement) {
+  size_t at = out.size();
+  out.resize(at + kFrameHeaderBytes + portal.size() + statement.size() + 2);  // its zeros end the names
+  out[at] = frontend::kBind;
+  store_be32(out.data() + at + 1, static_cast<uint32_t>(body_bytes + 4));
+  at += kFrameHeaderBytes;
+  portal.copy(out.data() + at, portal.size());
+  statement.copy(out.data() + at + portal.size() + 1, statement.size());
+}
+
 }  // namespace
 
 StatementRef ClientSession::statement_of(std::string_view text, std::string_view types, uint32_t* uses) {
@@ -112,10 +124,7 @@ ClientSession::Outcome ClientSession::on_parse(const Message& message, Outbox& t
     link_->unnamed_id = statement->id;
     link_->unnamed_batch = link_->statements.batch();
     forward(message,
-            {.request = Request::Parse,
-             .name_changes = 1,
-             .unnamed_id = statement->id,
-             .proves = to_prove(statement)},
+            {.request = Request::Parse, .name_changes = 1, .is_raw = true, .statement_id = statement->id},
             to_server);
     return Outcome::Taken;
   }
@@ -125,7 +134,7 @@ ClientSession::Outcome ClientSession::on_parse(const Message& message, Outbox& t
     // Good already, or under way in front of this: then its turn comes after that one's answer.
     OwedAnswer owed{.request = Request::Parse, .delivery = Delivery::Invent, .name_changes = 1};
     record(owed, nullptr, false, {});
-    owe(std::move(owed));
+    owe(owed);
     invent_answers(to_client);
     return Outcome::Taken;
   }
@@ -195,7 +204,7 @@ void ClientSession::parse_deallocate(const ParseMessage& parse, const std::strin
     unnamed_is_shared_ = false;
     link_->unnamed_id = stand_in->id;
     link_->unnamed_batch = link_->statements.batch();
-    owe({.request = Request::Parse, .name_changes = 2, .unnamed_id = stand_in->id});
+    owe({.request = Request::Parse, .name_changes = 2, .is_raw = true, .statement_id = stand_in->id});
     append_parse(to_server.own(), "", sql, parse.parameter_types);
   } else {
     ensure_prepared(stand_in, to_server);
@@ -246,7 +255,10 @@ ClientSession::Outcome ClientSession::on_bind(const Message& message, Outbox& to
   const StatementRef& statement = statement_named(prefix->statement);
   const bool shared = statement != nullptr && !passes_name(prefix->statement) &&
                       (!prefix->statement.empty() || unnamed_is_shared_);
-  if (shared && asks_shape_of(statement, to_server)) {
+  // nullptr: nothing hangs on it, as is so for nearly all.
+  const StatementShape* relied_on =
+      shared && told_ != nullptr ? shape_relied_on(*statement, describes_portal_next()) : nullptr;
+  if (relied_on != nullptr && asks_shape_of(statement, *relied_on, to_server)) {
     return Outcome::Waits;
   }
   if (statement != nullptr) {
@@ -274,7 +286,7 @@ ClientSession::Outcome ClientSession::on_bind(const Message& message, Outbox& to
   }
   std::string_view server_name;
   std::string nobodys_name;
-  if (shared && has_other_shape(*statement, shape_relied_on(*statement, describes_portal_next()))) {
+  if (relied_on != nullptr && has_other_shape(*statement, *relied_on)) {
     fail_stale_rows(to_server);
   }
   if (statement != nullptr) {
@@ -308,10 +320,8 @@ ClientSession::Outcome ClientSession::on_bind(const Message& message, Outbox& to
   owe(owed);
   std::string& out = to_server.own();
   const size_t begin = out.size();
-  append_header(out, frontend::kBind,
-                message.frame.body_bytes() - prefix->statement.size() + server_name.size());
-  out.append(prefix->portal).push_back('\0');
-  out.append(server_name).push_back('\0');
+  append_bind_prefix(out, message.frame.body_bytes() - prefix->statement.size() + server_name.size(),
+                     prefix->portal, server_name);
   const std::string_view rest = message.body().substr(prefix->bytes);
   if (message.whole()) {
     record(owed, statement, false, std::string_view(out).substr(begin), rest);
@@ -338,12 +348,13 @@ ClientSession::Outcome ClientSession::on_describe(const Message& message, Outbox
   link_->unsynced = true;
   OwedAnswer owed{.request = target->kind == 'S' ? Request::DescribeStatement : Request::DescribePortal};
   batch_runs_ = batch_runs_ || target->kind == 'P';
-  const StatementRef statement =
-      target->kind == 'S' && names_ && !passes_name(target->name) ? names_->find(target->name) : nullptr;
+  static const StatementRef none;
+  const StatementRef& statement =
+      target->kind == 'S' && !passes_name(target->name) ? statement_named(target->name) : none;
   if (target->kind == 'P') {
-    owed.describes = portal_statement_;
+    owed.statement_id = portal_statement_;
   } else if (statement != nullptr && !(target->name.empty() && !unnamed_is_shared_)) {
-    owed.describes = statement->id;
+    owed.statement_id = statement->id;
   }
   if (statement == nullptr) {
     if (target->kind == 'S' && target->name.empty()) {

@@ -103,7 +103,7 @@ void ClientSession::query_stand_in(const std::string& sql, Outbox& to_server) {
     names_->clear_unnamed();
   }
   link_->unnamed_id = 0;
-  owe(std::move(owed));
+  owe(owed);
   append_query(to_server.own(), sql);
 }
 
@@ -123,7 +123,7 @@ bool ClientSession::parse_stand_in(const ParseMessage& parse, const std::string&
   unnamed_is_shared_ = false;
   link_->unnamed_id = stand_in->id;
   link_->unnamed_batch = link_->statements.batch();
-  owe({.request = Request::Parse, .name_changes = 1, .unnamed_id = stand_in->id});
+  owe({.request = Request::Parse, .name_changes = 1, .is_raw = true, .statement_id = stand_in->id});
   append_parse(to_server.own(), "", sql, kNoParameterTypes);
   return true;
 }

@@ -67,6 +67,8 @@ LinkLoss ClientSession::lose_link(const Error& why, Outbox& to_client) {
     lose_writes();
   }
   link_ = nullptr;
+  portal_then_ = {};
+  followed_ = nullptr;  // what it was part of has not been answered to its end
   asks_shape_ = false;
   for_lone_read_ = false;
   pins_ = settled_pins_ = 0;

@@ -34,8 +34,7 @@ void ClientSession::send_parse(const StatementRef& statement, Delivery delivery,
   const OwedAnswer owed{.request = Request::Parse,
                         .delivery = delivery,
                         .name_changes = name_changes,
-                        .statement_id = statement->id,
-                        .proves = to_prove(statement)};
+                        .statement_id = statement->id};
   if (delivery == Delivery::Forward) {
     link_->statements.add(statement->id);
   } else {
@@ -61,7 +60,10 @@ void ClientSession::ensure_unnamed(const StatementRef& statement, Outbox& to_ser
       (link_->unnamed_batch == 0 || link_->unnamed_batch == link_->statements.batch())) {
     return;
   }
-  owe({.request = Request::Parse, .delivery = Delivery::Swallow, .unnamed_id = statement->id});
+  owe({.request = Request::Parse,
+       .delivery = Delivery::Swallow,
+       .is_raw = true,
+       .statement_id = statement->id});
   append_parse(to_server.own(), "", statement->text, statement->parameter_types);
   link_->unnamed_id = statement->id;
   link_->unnamed_batch = link_->statements.batch();

@@ -177,7 +177,6 @@ bool ClientSession::keep_answer() {
     owed.delivery = Delivery::Swallow;
     owed.then = {};
     owed.name_changes = 0;
-    owed.proves = nullptr;
     i++;
   }
   replay.fleeing = true;

@@ -62,7 +62,7 @@ void ClientSession::run_again(Replay replay, Outbox& to_server) {
       continue;
     }
     if (const StatementShape* relied_on = shape_relied_on(replay, i);
-        relied_on != nullptr && has_other_shape(*part.statement, relied_on)) {
+        relied_on != nullptr && has_other_shape(*part.statement, *relied_on)) {
       fail_stale_rows(to_server);
       fails = true;
     }
@@ -73,7 +73,7 @@ void ClientSession::run_again(Replay replay, Outbox& to_server) {
         ensure_prepared(part.statement, to_server);
       }
     }
-    if (part.owed.statement_id != 0 && part.owed.request == Request::Parse) {
+    if (part.owed.prepares()) {
       if (link_->statements.may_hold(part.owed.statement_id)) {
         owe({.request = Request::Close, .delivery = Delivery::Swallow});
         append_target(to_server.own(), frontend::kClose, 'S',
@@ -81,9 +81,12 @@ void ClientSession::run_again(Replay replay, Outbox& to_server) {
       }
       link_->statements.add(part.owed.statement_id);
     }
-    if (part.owed.unnamed_id != 0) {
-      link_->unnamed_id = part.owed.unnamed_id;
+    if (part.owed.prepares_raw()) {
+      link_->unnamed_id = part.owed.statement_id;
       link_->unnamed_batch = link_->statements.batch();
+    }
+    if (part.followed != nullptr) {
+      link_->keep_followed(part.followed);
     }
     owe(part.owed);
     to_server.own().append(bytes);

@@ -40,7 +40,7 @@ struct Statement {
 
 using StatementRef = std::shared_ptr<const Statement>;
 
-// For OwedAnswer::proves: nothing is left to prove of most.
+// What an answered Parse of it proves: nothing is left to prove of most.
 inline StatementRef to_prove(const StatementRef& statement) {
   return statement->proven.load(std::memory_order_relaxed) ? nullptr : statement;
 }

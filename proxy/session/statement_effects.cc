@@ -179,7 +179,7 @@ Consequences ClientSession::note_effects(const sql::FactsPtr& facts_owner) {
       then.pins &= ~static_cast<uint64_t>(Effect::SetOther);
     }
     if (follows || facts.set_to_default) {
-      then.follows = std::shared_ptr<const sql::StatementFacts>(facts_owner, &facts);
+      then.follows = link_->keep_followed(facts_owner);
     }
   }
   may_open_block_ = may_open_block_ || facts.has(Effect::TransactionControl | Effect::Unknown);

@@ -53,7 +53,7 @@ void ClientSession::tell_shape(uint64_t id, const StatementShape& shape) {
 
 // A message of the answer to a Describe.
 void ClientSession::note_description(const OwedAnswer& owed, const Frame& frame, std::string_view front) {
-  const uint64_t id = owed.describes;
+  const uint64_t id = owed.statement_id;
   const bool of_portal = owed.request == Request::DescribePortal;
   make_told();
   if (of_portal && told_->shapes.contains(id)) {
@@ -81,13 +81,13 @@ bool ClientSession::describes_portal_next() const {
          context_->following.substr(kFrameHeaderBytes).starts_with('P');
 }
 
-// Asks the link for the shape of `statement`, if the client reads by a shape that the link may not have.
-bool ClientSession::asks_shape_of(const StatementRef& statement, Outbox& to_server) {
-  const StatementShape* told = shape_relied_on(*statement, describes_portal_next());
-  if (told == nullptr || statement->opaque || link_->copy_in || link_->status == TransactionStatus::Failed) {
+// Asks the link for the shape of `statement`, if the client reads by one that the link may not have.
+bool ClientSession::asks_shape_of(const StatementRef& statement, const StatementShape& relied_on,
+                                  Outbox& to_server) {
+  if (statement->opaque || link_->copy_in || link_->status == TransactionStatus::Failed) {
     return false;
   }
-  if (link_->statements.shape(statement->id).knows_all_of(*told) || told_->asked_of == statement->id) {
+  if (link_->statements.shape(statement->id).knows_all_of(relied_on) || told_->asked_of == statement->id) {
     told_->asked_of = 0;
     return false;
   }
@@ -104,7 +104,7 @@ bool ClientSession::asks_shape_of(const StatementRef& statement, Outbox& to_serv
   owe({.request = Request::DescribeStatement,
        .delivery = Delivery::Swallow,
        .asks_shape = !alone,
-       .describes = statement->id});
+       .statement_id = statement->id});
   append_target(to_server.own(), frontend::kDescribe, 'S', statement->server_name);
   if (alone) {
     // Nothing of the client's is lost with a link that dies now.
@@ -119,9 +119,9 @@ bool ClientSession::asks_shape_of(const StatementRef& statement, Outbox& to_serv
   return true;
 }
 
-bool ClientSession::has_other_shape(const Statement& statement, const StatementShape* relied_on) const {
-  return relied_on != nullptr && link_->status != TransactionStatus::Failed &&
-         !link_->statements.shape(statement.id).agrees_with(*relied_on);
+bool ClientSession::has_other_shape(const Statement& statement, const StatementShape& relied_on) const {
+  return link_->status != TransactionStatus::Failed &&
+         !link_->statements.shape(statement.id).agrees_with(relied_on);
 }
 
 // Makes the server skip the batch, and fail the transaction block if there is one.
@@ -162,7 +162,9 @@ bool ClientSession::ask_shapes_of_replay(const Replay& replay, Outbox& to_server
       continue;
     }
     ensure_prepared(statement, to_server);
-    owe({.request = Request::DescribeStatement, .delivery = Delivery::Swallow, .describes = statement->id});
+    owe({.request = Request::DescribeStatement,
+         .delivery = Delivery::Swallow,
+         .statement_id = statement->id});
     append_target(to_server.own(), frontend::kDescribe, 'S', statement->server_name);
     asks = true;
   }

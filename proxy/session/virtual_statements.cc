@@ -3,16 +3,34 @@
 #include "protocol/invariant.h"
 
 namespace sportello::proxy {
+namespace {
+
+bool is_of_block(sql::StatementKind kind) {
+  return kind == sql::StatementKind::Begin || kind == sql::StatementKind::Commit ||
+         kind == sql::StatementKind::Rollback;
+}
+
+}  // namespace
 
 const StatementRef& VirtualStatements::find(std::string_view name) const {
   static const StatementRef none;
+  if (last_ != nullptr && last_->first == name) {
+    return last_->second;  // a batch names its statement more than once
+  }
   const auto found = named_.find(name);
-  return found == named_.end() ? none : found->second;
+  if (found == named_.end()) {
+    return none;
+  }
+  last_ = &*found;
+  return found->second;
 }
 
 void VirtualStatements::change(std::string_view name, StatementRef statement) {
+  last_ = nullptr;
   const auto found = named_.find(name);
-  pending_.push_back({std::string(name), found == named_.end() ? nullptr : found->second});
+  pending_.push_back({.name = std::string(name),
+                      .before = found == named_.end() ? nullptr : found->second,
+                      .proves = statement == nullptr ? nullptr : to_prove(statement)});
   if (statement == nullptr) {
     if (found != named_.end()) {
       named_.erase(found);
@@ -25,6 +43,7 @@ void VirtualStatements::change(std::string_view name, StatementRef statement) {
 }
 
 void VirtualStatements::define(std::string_view name, StatementRef statement) {
+  may_hold_block_ = may_hold_block_ || is_of_block(statement->facts->kind);
   change(name, std::move(statement));
 }
 
@@ -32,6 +51,9 @@ void VirtualStatements::remove(std::string_view name) { change(name, nullptr); }
 
 void VirtualStatements::acknowledge() {
   invariant(!pending_.empty(), "every acknowledged change was made");
+  if (const StatementRef& proven = pending_.front().proves; proven != nullptr) {
+    proven->proven.store(true, std::memory_order_relaxed);
+  }
   pending_.pop_front();
 }
 
@@ -39,6 +61,7 @@ void VirtualStatements::undo(size_t count) {
   invariant(count <= pending_.size(), "every undone change was made");
   // Younger changes stay; what each of the undone ones replaced comes back, the newest first, unless a
   // younger change has already replaced the name again: then that one's `before` is put right instead.
+  last_ = nullptr;
   for (size_t i = count; i-- > 0;) {
     Change undone = std::move(pending_[i]);
     Change* younger = nullptr;
@@ -62,6 +85,7 @@ void VirtualStatements::clear_unnamed() {
       pending_[i].before = nullptr;
     }
   }
+  last_ = nullptr;
   named_.erase(std::string());
 }
 
@@ -72,6 +96,7 @@ void VirtualStatements::drop_settled_unnamed() {
       return;
     }
   }
+  last_ = nullptr;
   named_.erase(std::string());
 }
 
@@ -83,6 +108,7 @@ void VirtualStatements::clear_settled() {
       kept.insert_or_assign(found->first, found->second);
     }
   }
+  last_ = nullptr;
   named_ = std::move(kept);
 }
 

@@ -29,7 +29,7 @@ class VirtualStatements {
   void define(std::string_view name, StatementRef statement);
   void remove(std::string_view name);
 
-  // The oldest pending change has been answered.
+  // The oldest pending change has been answered: a server has prepared what it defined.
   void acknowledge();
   // The oldest `count` pending changes did not happen.
   void undo(size_t count);
@@ -41,6 +41,8 @@ class VirtualStatements {
   // A Parse of the unnamed statement was refused, and dropped the one before; younger changes stay.
   void drop_settled_unnamed();
 
+  // A name may have been given to a statement that begins or ends a transaction block.
+  bool may_hold_block() const { return may_hold_block_; }
   bool empty() const { return named_.empty() && pending_.empty(); }
   size_t size() const { return named_.size(); }
   // The numbers of all statements that have a name, or may have one again.
@@ -54,12 +56,15 @@ class VirtualStatements {
   struct Change {
     std::string name;
     StatementRef before;  // nullptr: there was none
+    StatementRef proves;  // what is proven good when the change is answered
   };
 
   void change(std::string_view name, StatementRef statement);
 
   std::unordered_map<std::string, StatementRef, Hash, std::equal_to<>> named_;
   RingQueue<Change> pending_;
+  bool may_hold_block_ = false;
+  mutable const std::pair<const std::string, StatementRef>* last_ = nullptr;  // found last, in named_
 };
 
 }  // namespace sportello::proxy

@@ -35,7 +35,7 @@ TEST_F(MessageLimits, ALongerOneEndsTheConnectionAtItsHeader) {
   a.client(query.substr(4, 1));
   EXPECT_EQ(a.last_step().need, ClientStep::Need::Close);
   EXPECT_EQ(a.last_step().reason, CloseReason::ProtocolViolation);
-  EXPECT_THAT(a.last_step().detail, HasSubstr("max_packet_size"));
+  EXPECT_THAT(*a.last_step().detail, HasSubstr("max_packet_size"));
 }
 
 TEST_F(MessageLimits, TheFrontOfALongMessageTakesNoServer) {
@@ -62,7 +62,7 @@ TEST_F(MessageLimits, DisablePqexecTakesTheExtendedProtocolOnly) {
   EXPECT_EQ(a.last_step().need, ClientStep::Need::Nothing);
   a.client(client::query("SELECT 1"));
   EXPECT_EQ(a.last_step().need, ClientStep::Need::Close);
-  EXPECT_EQ(a.last_step().detail, "PQexec disallowed");
+  EXPECT_EQ(*a.last_step().detail, "PQexec disallowed");
 }
 
 }  // namespace
