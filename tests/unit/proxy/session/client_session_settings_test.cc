@@ -314,6 +314,15 @@ TEST_F(SessionsSettings, ASetThatFailsIsNotCarried) {
   EXPECT_EQ(a.session().settings()->startup.size(), 0U);
 }
 
+TEST_F(SessionsSettings, ASetWhoseTransactionIsLostWithItsLinkIsNotCarried) {
+  a.client(client::unnamed("SET work_mem = '64MB'") + client::sync());
+  a.server(server::parse_complete() + server::bind_complete() + server::complete("SET"));
+  a.next_link = &other;
+  a.dies();
+  a.client(client::query("SELECT 1")).server(server::selected("1"));
+  EXPECT_TRUE(a.session().settings()->startup.empty());
+}
+
 TEST_F(SessionsSettings, ASetWithinATransactionPins) {
   a.client(client::query("BEGIN")).server(server::complete("BEGIN") + server::ready('T'));
   a.client(client::query("SET work_mem = '64MB'")).server(server::complete("SET") + server::ready('T'));
