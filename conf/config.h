@@ -189,6 +189,7 @@ struct Config {
   std::string auth_dbname;                  // where auth_query runs; empty: the client's database
   std::string monitor_user;                 // who asks servers how they are; empty: auth_user
   Milliseconds auth_cache_ttl{30'000};      // how long its answers are kept
+  Milliseconds auth_delay{250};             // the answer to a failed login is withheld so long, at first
   bool password_plaintext_allowed = false;  // "password" over TCP without TLS
   std::vector<std::string> admin_users;     // may do all in the admin console
   std::vector<std::string> stats_users;     // may look

@@ -163,6 +163,12 @@ constexpr Setting<Config> kGeneral[] = {
     {.key = "auth_cache_ttl",
      .ref = at<&Config::auth_cache_ttl>,
      .sentence = "How long an answer of auth_query is good."},
+    {.key = "auth_delay",
+     .ref = at<&Config::auth_delay>,
+     .sentence =
+         "The answer to a login with a wrong password is withheld for so long; for twice as long with "
+         "each that follows from the same address, up to 16 times; 0: never. Nobody else waits, and no "
+         "right password does."},
     {.key = "password_plaintext_allowed",
      .ref = at<&Config::password_plaintext_allowed>,
      .sentence = "auth_type = \"password\" may be used over TCP without TLS."},

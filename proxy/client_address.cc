@@ -13,12 +13,16 @@ constexpr std::array<uint8_t, 12> kMappedPrefix = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
 
 }  // namespace
 
+bool ClientAddress::is_v4() const {
+  return std::equal(kMappedPrefix.begin(), kMappedPrefix.end(), address.begin());
+}
+
 std::string ClientAddress::host() const {
   if (is_local) {
     return "unix";
   }
   std::array<char, INET6_ADDRSTRLEN> text{};
-  const bool mapped = std::equal(kMappedPrefix.begin(), kMappedPrefix.end(), address.begin());
+  const bool mapped = is_v4();
   inet_ntop(mapped ? AF_INET : AF_INET6, address.data() + (mapped ? kMappedPrefix.size() : 0), text.data(),
             text.size());
   return text.data();

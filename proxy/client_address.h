@@ -15,6 +15,7 @@ struct ClientAddress {
   std::array<uint8_t, 16> address{};  // IPv6, or IPv4 as ::ffff:a.b.c.d
   uint32_t peer_uid = 0;              // of a Unix socket's client
 
+  bool is_v4() const;
   // "10.0.0.1", "::1" or "unix".
   std::string host() const;
   // "10.0.0.1:5678".

@@ -172,7 +172,12 @@ void ClientEntrance::evict_oldest_login() {
   Worker& owner = group_->worker(oldest & (kMaxWorkers - 1));
   owner.loop().post([&owner, oldest] {
     ClientConnection* client = owner.find_client(oldest);
-    if (client != nullptr && client->startup() != nullptr && !client->startup()->is_authenticated()) {
+    if (client == nullptr || client->startup() == nullptr || client->startup()->is_authenticated()) {
+      return;
+    }
+    if (client->startup()->is_refused()) {
+      client->startup()->tell_refusal();
+    } else {
       client->close(CloseReason::TooManyConnections);
     }
   });

@@ -16,6 +16,7 @@
 #include <mutex>
 #include <vector>
 
+#include "proxy/failed_logins.h"
 #include "proxy/net/listener.h"
 #include "proxy/net/socket_options.h"
 #include "proxy/pool/pool_runtime.h"
@@ -56,6 +57,8 @@ class ClientEntrance {
   // Who among those that log in is the oldest, to make room for another.
   uint64_t login_began(uint32_t process_id);
   void login_ended(uint64_t login);
+  // Of all workers.
+  FailedLogins& failed_logins() { return failed_logins_; }
   int logging_in() const { return logging_in_.load(); }
 
  private:
@@ -77,6 +80,7 @@ class ClientEntrance {
   std::array<std::atomic<int>, kMaxWorkers> clients_of_{};
   std::array<Departures, kMaxWorkers> departures_{};
   Slots admitted_;
+  FailedLogins failed_logins_;
   std::atomic<int> clients_{0};     // those that log in included
   std::atomic<int> logging_in_{0};  // counted before clients_, so that nobody seems to be more than that
   TimePoint all_inherit_at_{};      // set before the first listener listens

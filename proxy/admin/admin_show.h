@@ -30,6 +30,7 @@ struct AdminView {
   std::vector<std::shared_ptr<PoolRuntime>> pools;
   const StatsSampler* sampler = nullptr;
   bool suspended = false;
+  uint64_t failed_logins = 0;  // whose proof was wrong
   std::vector<NameCache::Known> names;
   TimePoint now{};
   const cache::ResultCache* results = nullptr;

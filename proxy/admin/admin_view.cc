@@ -11,6 +11,7 @@ AdminView view_of(WorkerGroup& group, TimePoint now) {
                  .pools = group.directory().pools(),
                  .sampler = &group.stats_sampler(),
                  .suspended = group.is_suspended(),
+                 .failed_logins = group.entrance().failed_logins().total(),
                  .names = NameResolver::system().known(),
                  .now = now,
                  .results = &group.results()};

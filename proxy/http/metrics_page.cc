@@ -348,6 +348,8 @@ void write_program(MetricsText& out, const OperatorView& view) {
   write_one(out, "sportello_clients", "Connections of clients, of whatever state.", sum.clients);
   write_one(out, "sportello_clients_logging_in", "Of these, those that have not logged in.", sum.logging_in);
   write_one(out, "sportello_clients_at_console", "Of these, those at the admin console.", sum.consoles);
+  write_one(out, "sportello_login_failures_total", "Logins whose proof was wrong.",
+            view.shared.failed_logins);
   write_one(out, "sportello_query_shapes", "Shapes of statements that SHOW QUERIES knows, each worker's own.",
             sum.query_shapes);
   write_one(out, "sportello_query_shapes_dropped_total", "Shapes that made room there for others.",

@@ -519,7 +519,7 @@ void ClientConnection::close_with(const Error& fatal, CloseReason reason) {
   }
   transport_.shutdown_tls();
   const conf::Config& conf = worker_->config()->conf;
-  if (startup_ && reason == CloseReason::LoginFailed) {
+  if (startup_ && reason == CloseReason::LoginFailed && !fatal.message.empty()) {
     log_login_failure(fatal.message, "");
   } else if (!startup_ && conf.log_disconnections) {
     log_info("C {}/{}@{} closing because: {}", database_name(), user_name(), address_.to_string(),

@@ -106,6 +106,10 @@ bool ClientStartup::refuse_too_many(std::string_view setting, const std::string&
 }
 
 bool ClientStartup::on_bytes(std::string_view bytes) {
+  if (state_ == State::Refused) {
+    connection_->transport_.pause();
+    return true;
+  }
   input_.append(bytes);
   while (state_ == State::Packet && !input_.empty()) {
     if (input_[0] == kTlsHandshakeRecord && connection_->tls() == nullptr) {
@@ -363,14 +367,43 @@ bool ClientStartup::on_exchange_bytes() {
       early_ = std::move(out);
       return authenticated();
     }
-    connection_->transport_.write(out);
     if (progress == LoginProgress::Failed) {
-      connection_->log_login_failure(login_->error().message, login_->log_detail());
-      connection_->close(CloseReason::LoginFailed);
-      return false;
+      return login_failed(std::move(out));
     }
+    connection_->transport_.write(out);
   }
   return true;
+}
+
+// Whose proof was wrong waits for `answer`, and keeps a place among those that log in meanwhile.
+bool ClientStartup::login_failed(std::string answer) {
+  connection_->log_login_failure(login_->error().message, login_->log_detail());
+  const bool is_guess = login_->error().sqlstate == sqlstate::kInvalidPassword;
+  early_ = std::move(answer);
+  login_.reset();
+  stored_secret_ = {};
+  message_ = {};
+  input_ = {};
+  state_ = State::Refused;
+  const TimePoint now = worker_->now();
+  const conf::Config& conf = config_->conf;
+  const auto delay = is_guess ? worker_->group().entrance().failed_logins().note(connection_->address(), now,
+                                                                                 conf.auth_delay)
+                              : std::chrono::milliseconds(0);
+  told_at_ = now + delay;
+  if (conf.client_login_timeout.count() > 0) {
+    told_at_ = std::min(told_at_, begun_at_ + conf.client_login_timeout);
+  }
+  if (told_at_ > now) {
+    return true;
+  }
+  tell_refusal();
+  return false;
+}
+
+void ClientStartup::tell_refusal() {
+  connection_->transport_.write(early_);
+  connection_->close(CloseReason::LoginFailed);
 }
 
 bool ClientStartup::authenticated() {

@@ -3,9 +3,11 @@
 // kMaxStartupBytes and one small message, for client_login_timeout at most.
 //
 //   Packet ─▶ (TlsHandshake ─▶ Packet)* ─▶ Secret ─▶ Exchange ─▶ Link ─▶ done
+//                                                       └─▶ Refused
 //
-// Link: a server has to be asked (for the parameters it reports, or whether it takes the client's). Destroyed
-// when the login is over. protocol-flow.html#PROTOCOL-FLOW-START-UP.
+// Refused: its proof was wrong, which it is told after a while (failed_logins.h); until then it costs its
+// socket and the words. Link: a server has to be asked (for the parameters it reports, or whether it takes
+// the client's). Destroyed when the login is over. protocol-flow.html#PROTOCOL-FLOW-START-UP.
 #pragma once
 
 #include <memory>
@@ -71,13 +73,18 @@ class ClientStartup {
   bool is_admin() const { return is_admin_; }
   // What the authentication ended with (AuthenticationOk, SCRAM's last message); sent with the welcome.
   const std::string& authentication_end() const { return early_; }
+  // The login has failed, and the client is to be told at that time.
+  bool is_refused() const { return state_ == State::Refused; }
+  TimePoint told_at() const { return told_at_; }
+  // Says so and closes the connection.
+  void tell_refusal();
   bool is_waiting_for_secret() const { return state_ == State::Secret; }
   uint32_t protocol() const { return protocol_; }
   void forgive(Clock::duration gap) { begun_at_ += gap; }
   TimePoint begun_at() const { return begun_at_; }
 
  private:
-  enum class State : uint8_t { Packet, TlsHandshake, Secret, Exchange, Link };
+  enum class State : uint8_t { Packet, TlsHandshake, Secret, Exchange, Refused, Link };
 
   bool on_packet(StartupPacket packet, std::string_view rest);
   bool on_startup_message(StartupMessage message);
@@ -85,6 +92,7 @@ class ClientStartup {
   bool choose_method();
   bool begin_exchange(const SecretLookup& found);
   bool on_exchange_bytes();
+  bool login_failed(std::string answer);
   bool authenticated();
   bool refuse(std::string_view sqlstate, std::string message);
   bool refuse_too_many(std::string_view setting, const std::string& whose);
@@ -116,7 +124,8 @@ class ClientStartup {
   std::optional<ClientLogin> login_;
   std::string stored_secret_;
   const conf::HbaRule* hba_rule_ = nullptr;  // of config_
-  std::string early_;
+  std::string early_;    // what the authentication ended with: good, or an ErrorResponse when Refused
+  TimePoint told_at_{};  // when Refused
   bool direct_tls_ = false;
   std::shared_ptr<PoolRuntime> pool_;
   std::shared_ptr<const Welcome> welcome_;  // of the pool, when the settings were settled

@@ -134,6 +134,12 @@ void ClientConnection::check_timeouts(TimePoint now) {
     return limit.count() > 0 && now - since >= limit;
   };
   if (startup_) {
+    if (startup_->is_refused()) {
+      if (now >= startup_->told_at()) {
+        startup_->tell_refusal();
+      }
+      return;
+    }
     if (!startup_->is_authenticated() && passed(startup_->begun_at(), conf.client_login_timeout)) {
       close(CloseReason::LoginTimeout);
       return;

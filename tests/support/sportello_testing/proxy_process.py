@@ -76,6 +76,8 @@ class ProxyProcess:
         settings = {
             "listen_addr": "127.0.0.1", "listen_port": self.port, "unix_socket_dir": self.directory,
             "auth_type": "trust", "auth_file": self.userlist_path, "admin_users": ["postgres"],
+            # Those who test how logins fail need not wait for it; those who test the wait ask for it.
+            **({} if IS_PGBOUNCER else {"auth_delay": "0s"}),
             **self.config.get("sportello", {}),
         }
         self.config = {**self.config, "sportello": settings}
