@@ -1,12 +1,12 @@
 #include "proxy/worker_group.h"
 
-#include <openssl/crypto.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstring>
 
 #include "protocol/auth/scram.h"
+#include "protocol/auth/secret_bytes.h"
 #include "protocol/error_response.h"
 #include "proxy/control/auth_query.h"
 #include "proxy/log.h"
@@ -276,8 +276,8 @@ void WorkerGroup::cancel(uint32_t process_id, std::string_view key) {
   Worker& owner = *workers_[index];
   owner.loop().post([&owner, process_id, key = std::string(key)] {
     ClientConnection* client = owner.find_client(process_id);
-    if (client != nullptr && !client->cancel_key().empty() && client->cancel_key().size() == key.size() &&
-        CRYPTO_memcmp(client->cancel_key().data(), key.data(), key.size()) == 0) {
+    if (client != nullptr && !client->cancel_key().empty() &&
+        auth::equal_secrets(client->cancel_key(), key)) {
       client->cancel();
     } else {
       log_limited("cancel", "a cancel request with a key that nobody has");

@@ -6,7 +6,7 @@
 #   tests/run.sh --only LIST   these stages, in this order: packages,release,asan,tsan,fuzz,format,tidy
 #
 # Each stage runs whatever became of those before it. The last line is "N passed, N failed": a unit test, a
-# pytest test, a fuzz target, the format check and the tidy check count one each, and so does a stage that
+# pytest test, a fuzz target, each of the two format checks and the tidy check count one, and so does a stage that
 # breaks before it can count. The exit code is 0 only if nothing failed.
 #
 # SPORTELLO_JOBS   processes at once (default: one a core)
@@ -201,6 +201,7 @@ own_sources() { git ls-files --cached --others --exclude-standard -- "$@" | whil
 
 stage_format() {
   if own_sources '*.cc' '*.h' | xargs -r clang-format-14 --dry-run -Werror; then pass 1; else fail 1 "format"; fi
+  if "$python" tests/support/secret_compare.py protocol conf cache proxy; then pass 1; else fail 1 "secrets are compared"; fi
 }
 
 # The product's sources; the fuzz preset is clang's, so its command lines are what clang-tidy understands.

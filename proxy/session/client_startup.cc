@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <iterator>
 
+#include "protocol/auth/secret_bytes.h"
 #include "protocol/backend_messages.h"
 #include "protocol/error_response.h"
 #include "protocol/frame_decoder.h"
@@ -455,7 +456,7 @@ bool ClientStartup::authenticated() {
   connection_->counted_in(pool_);
   {
     const std::lock_guard lock(pool_->mutex);
-    if (pool_->secret == nullptr || pool_->secret->secret != stored_secret_ ||
+    if (pool_->secret == nullptr || !auth::equal_secrets(pool_->secret->secret, stored_secret_) ||
         (!pool_->secret->client_keys && login_->scram_keys())) {
       auto secret = std::make_shared<PoolSecret>();
       secret->secret = stored_secret_;
