@@ -7,9 +7,9 @@
 namespace sportello::conf {
 
 // A compiled POSIX expression; matching it changes nothing, so that threads may share it.
-class SystemUserPattern {
+class UserPattern {
  public:
-  explicit SystemUserPattern(const std::string& expression) {
+  explicit UserPattern(const std::string& expression) {
     const int code = regcomp(&compiled_, expression.c_str(), REG_EXTENDED);
     is_compiled_ = code == 0;
     if (is_compiled_) return;
@@ -17,9 +17,9 @@ class SystemUserPattern {
     regerror(code, &compiled_, text, sizeof text);
     problem_ = text;
   }
-  SystemUserPattern(const SystemUserPattern&) = delete;
-  SystemUserPattern& operator=(const SystemUserPattern&) = delete;
-  ~SystemUserPattern() {
+  UserPattern(const UserPattern&) = delete;
+  UserPattern& operator=(const UserPattern&) = delete;
+  ~UserPattern() {
     if (is_compiled_) regfree(&compiled_);
   }
 
@@ -52,15 +52,23 @@ namespace {
 
 constexpr std::string_view kFirst = "\\1";
 
+// What \1 stands for if it is meant.
+std::optional<std::string> match_system_user(const IdentMaps::Entry& entry, const std::string& system_user) {
+  if (entry.system_pattern == nullptr)
+    return entry.system_user == system_user ? std::optional(std::string(kFirst)) : std::nullopt;
+  UserPattern::Match match = entry.system_pattern->match(system_user);
+  return match.is_whole ? std::optional(std::move(match.first)) : std::nullopt;
+}
+
 bool allows_entry(const IdentMaps::Entry& entry, const std::string& system_user,
-                  std::string_view database_user) {
-  if (entry.pattern == nullptr)
-    return entry.system_user == system_user && entry.database_user == database_user;
-  const SystemUserPattern::Match match = entry.pattern->match(system_user);
-  if (!match.is_whole) return false;
+                  const std::string& database_user) {
+  const std::optional<std::string> first = match_system_user(entry, system_user);
+  if (!first) return false;
+  if (entry.is_anyone) return true;
+  if (entry.database_pattern != nullptr) return entry.database_pattern->match(database_user).is_whole;
   std::string expected = entry.database_user;
   const size_t at = expected.find(kFirst);
-  if (at != std::string::npos) expected.replace(at, kFirst.size(), match.first);
+  if (at != std::string::npos) expected.replace(at, kFirst.size(), *first);
   return expected == database_user;
 }
 
@@ -85,22 +93,34 @@ class Parser {
       if (field.size() != 1) return complain(field[1].at, "one name is expected here, not a list");
     const HbaItem& system_user = line.fields[1].front();
     const HbaItem& database_user = line.fields[2].front();
-    IdentMaps::Entry entry{line.fields[0].front().text, system_user.text, nullptr, database_user.text};
     if (!database_user.is_quoted && database_user.text.starts_with('+'))
       return complain(database_user.at, "who is a member of a role is not known here: list the users");
-    if (!system_user.text.starts_with('/')) return entry;
-    return with_pattern(std::move(entry), system_user, database_user);
+    IdentMaps::Entry entry;
+    entry.map = line.fields[0].front().text;
+    entry.system_user = system_user.text;
+    entry.database_user = database_user.text;
+    entry.is_anyone = database_user.is_keyword("all");
+    if (!take_pattern(system_user, entry.system_pattern) ||
+        !take_pattern(database_user, entry.database_pattern)) {
+      return std::nullopt;
+    }
+    const bool wants_first =
+        entry.database_pattern == nullptr && database_user.text.find(kFirst) != std::string::npos;
+    if (wants_first && entry.system_pattern != nullptr && !entry.system_pattern->has_parentheses())
+      return complain(database_user.at, "\\1 needs parentheses in the regular expression");
+    return entry;
   }
 
-  std::optional<IdentMaps::Entry> with_pattern(IdentMaps::Entry entry, const HbaItem& system_user,
-                                               const HbaItem& database_user) {
-    auto pattern = std::make_shared<SystemUserPattern>(system_user.text.substr(1));
-    if (!pattern->problem().empty())
-      return complain(system_user.at, "this is no regular expression: " + pattern->problem());
-    if (database_user.text.find(kFirst) != std::string::npos && !pattern->has_parentheses())
-      return complain(database_user.at, "\\1 needs parentheses in the regular expression");
-    entry.pattern = std::move(pattern);
-    return entry;
+  // False: it should be a regular expression and is none.
+  bool take_pattern(const HbaItem& user, std::shared_ptr<const UserPattern>& taken) {
+    if (!user.text.starts_with('/')) return true;
+    auto pattern = std::make_shared<const UserPattern>(user.text.substr(1));
+    if (!pattern->problem().empty()) {
+      complain(user.at, "this is no regular expression: " + pattern->problem());
+      return false;
+    }
+    taken = std::move(pattern);
+    return true;
   }
 
   std::nullopt_t complain(Position at, std::string message) {
@@ -118,7 +138,7 @@ class Parser {
 }  // namespace
 
 bool IdentMaps::allows(std::string_view map, const std::string& system_user,
-                       std::string_view database_user) const {
+                       const std::string& database_user) const {
   if (map.empty()) return system_user == database_user;
   for (const Entry& entry : entries_)
     if (entry.map == map && allows_entry(entry, system_user, database_user)) return true;

@@ -3,9 +3,11 @@
 //
 //   map-name  system-user  database-user
 //
-// A system user that begins with a slash is a regular expression (POSIX, extended); \1 in the database user
-// is what its first parentheses took. It has to match the whole name, which PostgreSQL leaves to ^ and $:
-// forgetting them must not open a door. Immutable once loaded; used by all threads.
+// A name that begins with a slash is a regular expression (POSIX, extended); \1 in the database user is what
+// the first parentheses of the system user's took. It has to match the whole name, which PostgreSQL leaves to
+// ^ and
+// $: forgetting them must not open a door. The database user `all`, not quoted, is anyone (both as of
+// PostgreSQL 16). Immutable once loaded; used by all threads.
 #pragma once
 
 #include <memory>
@@ -19,21 +21,23 @@
 
 namespace sportello::conf {
 
-class SystemUserPattern;
+class UserPattern;
 
 class IdentMaps {
  public:
   struct Entry {
     std::string map;
-    std::string system_user;                           // unless there is a pattern
-    std::shared_ptr<const SystemUserPattern> pattern;  // nullptr: none
-    std::string database_user;
+    std::string system_user;  // unless there is a pattern
+    std::shared_ptr<const UserPattern> system_pattern;
+    std::string database_user;  // unless there is a pattern, or it is anyone
+    std::shared_ptr<const UserPattern> database_pattern;
+    bool is_anyone = false;
   };
 
   explicit IdentMaps(std::vector<Entry> entries = {}) : entries_(std::move(entries)) {}
 
   // Without a map (empty name) both names have to be the same.
-  bool allows(std::string_view map, const std::string& system_user, std::string_view database_user) const;
+  bool allows(std::string_view map, const std::string& system_user, const std::string& database_user) const;
 
  private:
   std::vector<Entry> entries_;

@@ -15,6 +15,7 @@ constexpr std::pair<std::string_view, std::string_view> kReasons[] = {
     {"job_name", "it is always sportello"},
     {"logfile", "the log goes to stderr, for systemd or the container to keep"},
     {"peer_id", "cancel requests find their way inside one process"},
+    {"pool_idle_timeout", "a pool without connections takes next to nothing, and stays"},
     {"query_wait_notify", "a waiting client is told nothing until query_wait_timeout"},
     {"resolv_conf", "names are looked up as the system does it"},
     {"sbuf_loopcnt", "reading is bounded by pkt_buf"},

@@ -203,8 +203,13 @@ class Importer {
   }
 
   void enter(std::string_view line) {
-    const std::string_view name =
-        line.substr(1, line.find(']') == std::string_view::npos ? 0 : line.find(']') - 1);
+    const size_t end = line.find(']');
+    if (end == std::string_view::npos) {
+      section_ = Section::Other;
+      top_ += comment("not understood: a section without a closing bracket: " + std::string(line));
+      return;
+    }
+    const std::string_view name = line.substr(1, end - 1);
     constexpr std::pair<std::string_view, Section> kSections[] = {{"pgbouncer", Section::Pgbouncer},
                                                                   {"databases", Section::Databases},
                                                                   {"users", Section::Users},
@@ -238,7 +243,10 @@ class Importer {
   // The values that PgBouncer spells otherwise.
   static Translated translated(const std::string& key, std::string_view given) {
     const std::string value(given);
-    if (key == "auth_type" && (value == "pam" || value == "ldap" || value == "plain"))
+    if (key == "auth_type" && value == "plain")
+      return {"password",
+              "As PgBouncer's plain. Over TCP without TLS it takes password_plaintext_allowed = true, too."};
+    if (key == "auth_type" && (value == "pam" || value == "ldap"))
       return {"scram-sha-256", "auth_type was " + value + ", which is not offered: choose one"};
     if (key.ends_with("_tls_protocols")) {
       const bool is_known =

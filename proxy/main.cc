@@ -106,6 +106,11 @@ int import_pgbouncer(const std::string& path) {
   return 0;
 }
 
+int complain_of_no_file() {
+  std::cerr << "sportello: no configuration file given; see --help\n";
+  return 1;
+}
+
 int serve(const std::string& path) {
   block_signals();
   const RuntimeConfigLoad load = load_runtime_config(path);
@@ -181,15 +186,15 @@ int run(int argc, char** argv) {
     return print_setup_sql(to_set_up);
   }
   if (*check_option) {
-    return check(to_check.empty() ? config : to_check, connect);
+    const std::string& path = to_check.empty() ? config : to_check;
+    return path.empty() ? complain_of_no_file() : check(path, connect);
   }
   if (connect) {
     std::cerr << "sportello: --connect goes with --check\n";
     return 1;
   }
   if (!*config_option) {
-    std::cerr << "sportello: no configuration file given; see --help\n";
-    return 1;
+    return complain_of_no_file();
   }
   return serve(config);
 }

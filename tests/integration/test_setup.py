@@ -126,3 +126,10 @@ def test_too_small_a_wal_level_is_told_by_both(make_cluster, make_proxy):
 def test_connect_goes_with_check(server, make_proxy):
     proxy = make_proxy(_config(server), start=False)
     assert _run(proxy, "--connect")[0] == 1
+
+
+@pytest.mark.parametrize("arguments", [["--check"], ["--check", "--connect"], []], ids=" ".join)
+def test_a_file_that_was_not_named_is_asked_for(arguments):
+    done = subprocess.run([BINARY, *arguments], capture_output=True, text=True, timeout=20)
+    assert done.returncode == 1
+    assert done.stderr == "sportello: no configuration file given; see --help\n"

@@ -31,8 +31,33 @@ TEST(IdentMaps, AnExpressionMatchesTheWholeNameAndGivesItsParentheses) {
   EXPECT_FALSE(maps.allows("m", std::string("bob@example.com\0x", 17), "bob"));
 }
 
+TEST(IdentMaps, AllIsAnyoneUnlessItIsQuoted) {
+  const IdentMaps maps = *parse("m root all\nm /adm-(.*) all\nq root \"all\"\n").maps;
+  EXPECT_TRUE(maps.allows("m", "root", "bob"));
+  EXPECT_TRUE(maps.allows("m", "adm-eve", "bob"));
+  EXPECT_FALSE(maps.allows("m", "bob", "bob"));
+  EXPECT_TRUE(maps.allows("q", "root", "all"));
+  EXPECT_FALSE(maps.allows("q", "root", "bob"));
+}
+
+TEST(IdentMaps, WhatParenthesesTookIsNeverAKeyword) {
+  const IdentMaps maps = *parse("m /(.*)@example\\.com \\1\n").maps;
+  EXPECT_TRUE(maps.allows("m", "all@example.com", "all"));
+  EXPECT_FALSE(maps.allows("m", "all@example.com", "bob"));
+}
+
+TEST(IdentMaps, ADatabaseUserMayBeAnExpression) {
+  const IdentMaps maps = *parse("m root /app_[a-z]+\n").maps;
+  EXPECT_TRUE(maps.allows("m", "root", "app_web"));
+  EXPECT_FALSE(maps.allows("m", "root", "app_web2"));
+  EXPECT_FALSE(maps.allows("m", "root", "my_app_web"));
+  EXPECT_FALSE(maps.allows("m", "root", "/app_[a-z]+"));
+  EXPECT_FALSE(maps.allows("m", "bob", "app_web"));
+}
+
 TEST(IdentMaps, BrokenLinesAreRefused) {
-  for (const char* text : {"m bob", "m bob a b", "m /( x", "m /x \\1", "m bob,eve x", "m bob +role"}) {
+  for (const char* text : {"m bob", "m bob a b", "m /( x", "m /x \\1", "m bob,eve x", "m bob +role",
+                           "m bob /(", "m bob all,eve"}) {
     EXPECT_FALSE(parse(text).maps) << text;
     EXPECT_EQ(parse(text).diagnostics.size(), 1U) << text;
   }

@@ -106,6 +106,20 @@ TEST(PgbouncerImport, AuthenticationThatIsNotOfferedIsNotWeakened) {
   EXPECT_EQ(loaded(toml).auth_type, AuthType::ScramSha256);
 }
 
+TEST(PgbouncerImport, PlainIsAPasswordInClearText) {
+  const std::string toml =
+      import_pgbouncer("[pgbouncer]\nauth_type = plain\nauth_file = /etc/userlist.txt\n[databases]\na=\n");
+  EXPECT_EQ(loaded(toml).auth_type, AuthType::Password);
+  EXPECT_FALSE(loaded(toml).password_plaintext_allowed);
+  EXPECT_THAT(toml, HasSubstr("password_plaintext_allowed = true"));
+}
+
+TEST(PgbouncerImport, ASectionThatIsNotClosedIsTold) {
+  const std::string toml = import_pgbouncer("[databases]\na=\n[pgbouncer\nauth_type = trust\n");
+  EXPECT_THAT(toml, HasSubstr("# not understood: a section without a closing bracket: [pgbouncer\n"));
+  EXPECT_THAT(toml, HasSubstr("# not imported: auth_type"));
+}
+
 TEST(PgbouncerImport, AListOfHostsStaysOne) {
   const Database database = loaded(import_pgbouncer(kIni)).databases.at("*");
   EXPECT_EQ(database.primary.host, "10.0.0.1");
