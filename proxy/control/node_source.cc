@@ -28,7 +28,7 @@ constexpr const char* kQuestion =
 constexpr size_t kColumns = 6;
 
 constexpr const char* kProcessesQuestion =
-    "SELECT a.pid FROM pg_catalog.pg_stat_activity a"
+    "SELECT a.pid, extract(epoch FROM a.backend_start) FROM pg_catalog.pg_stat_activity a"
     " WHERE a.pid OPERATOR(pg_catalog.=) ANY ($1::pg_catalog.int4[])";
 
 constexpr const char* kPathsQuestion =
@@ -129,12 +129,14 @@ void NodeSource::told(const PqRows& rows) {
   }
   if (finding_.in_recovery) {
     done();
-  } else {
+  } else if (node_->role.load() == NodeRole::Primary) {
     query_processes();
+  } else {
+    query_paths();  // of whose processes nobody is known
   }
 }
 
-// Everybody may see the numbers of all processes.
+// Everybody may see the numbers of all processes, and members of pg_monitor when they were started.
 void NodeSource::query_processes() {
   const std::vector<uint32_t> asked = lost_fences_->process_ids();
   if (asked.empty()) {
@@ -145,19 +147,20 @@ void NodeSource::query_processes() {
   for (const uint32_t id : asked) {
     list += (list.empty() ? "{" : ",") + std::to_string(id);
   }
-  connection_.query({.sql = kProcessesQuestion, .parameters = {list + "}"}, .most_rows = asked.size()},
-                    kAnswerDeadline, [this, asked](const Result<PqRows>& result) {
-                      if (!result.ok()) {
-                        failed(result.error().message);
-                        return;
-                      }
-                      std::vector<uint32_t> there;
-                      for (const PqRow& row : result->rows) {
-                        there.push_back(row[0] ? number_of<uint32_t>(*row[0]) : 0);
-                      }
-                      lost_fences_->still_there(asked, there);
-                      query_paths();
-                    });
+  connection_.query(
+      {.sql = kProcessesQuestion, .parameters = {list + "}"}, .most_rows = asked.size()}, kAnswerDeadline,
+      [this, asked](const Result<PqRows>& result) {
+        if (!result.ok()) {
+          failed(result.error().message);
+          return;
+        }
+        std::vector<cache::LostFences::Process> there;
+        for (const PqRow& row : result->rows) {
+          there.push_back({.id = row[0] ? number_of<uint32_t>(*row[0]) : 0, .started = row[1].value_or("")});
+        }
+        lost_fences_->still_there(asked, there, loop_->now());
+        query_paths();
+      });
 }
 
 void NodeSource::query_paths() {

@@ -74,14 +74,14 @@ void NodeWatch::look_for_databases() {
            !is_in_use(*config_, *database, now);
   });
   for (const auto& database : known) {
-    const auto asked = watched_.find(database->name);
-    const bool is_asked = asked != watched_.end() && can_ask_primary(*asked->second);
-    database->scope.lost_fences.expire(is_asked ? now : TimePoint::max());
+    cache::LostFences& lost_fences = database->scope.lost_fences;
     if (!is_in_use(*config_, *database, now) || database->current_nodes() == nullptr) {
+      lost_fences.settle_all();
       continue;
     }
     if (watched_.size() >= kMostWatched && !watched_.contains(database->name)) {
       settle(*database);  // nobody will say
+      lost_fences.settle_all();
       continue;
     }
     auto& slot = watched_[database->name];
@@ -90,6 +90,9 @@ void NodeWatch::look_for_databases() {
       slot->database = database;
     }
     watch(*slot);
+    if (!asks_primary(*slot)) {
+      lost_fences.settle_all();
+    }
   }
   set_pace();
 }
@@ -178,10 +181,8 @@ void NodeWatch::settle(DatabaseRuntime& database) {
   }
 }
 
-bool NodeWatch::can_ask_primary(const Watched& watched) {
-  const auto source =
-      watched.set == nullptr ? watched.sources.end() : watched.sources.find(&watched.set->primary());
-  return source != watched.sources.end() && source->second->finding().answered;
+bool NodeWatch::asks_primary(const Watched& watched) {
+  return watched.set != nullptr && watched.sources.contains(&watched.set->primary());
 }
 
 bool NodeWatch::awaits_servers(const Watched& watched) const {
@@ -345,6 +346,7 @@ void NodeWatch::note_roles(Watched& watched) {
     watched.set = watched.database->current_nodes();
     watched.last_primary.timeline = findings[found.primary].timeline;
     watched.database->scope.board.primary_is(watched.last_primary.timeline);
+    watched.database->scope.lost_fences.settle_all();  // what they wait for would happen elsewhere
     if (!left->reachable.load()) {
       left->role.store(NodeRole::Unknown);
     }
@@ -368,7 +370,10 @@ void NodeWatch::note_primary(Watched& watched, NodeSource& source) {
   }
   source.node()->lag_bytes.store(0);
   source.node()->lag_us.store(0);
-  watched.last_primary.timeline = std::max(watched.last_primary.timeline, finding.timeline);
+  if (finding.timeline > watched.last_primary.timeline) {
+    scope.lost_fences.settle_all();  // another server has its address
+    watched.last_primary.timeline = finding.timeline;
+  }
   scope.board.question_answered(source.question(), source.position(), finding.timeline);
   if (source.paths()) {
     note_paths(watched, *source.paths());

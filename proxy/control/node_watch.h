@@ -72,8 +72,8 @@ class NodeWatch {
   void watch(Watched& watched);
   // Its first server is the primary, or is known not to be.
   void settle(DatabaseRuntime& database);
-  // And so whether processes of its are gone.
-  static bool can_ask_primary(const Watched& watched);
+  // And so, when it answers, whether processes of its are gone.
+  static bool asks_primary(const Watched& watched);
   bool awaits_servers(const Watched& watched) const;
   void settle_if_all_asked(Watched& watched);
   void ask(Watched& watched);

@@ -8,7 +8,7 @@ void Limbo::tick(TimePoint now) {
   for (Kept& kept : kept_) {
     kept.until = kept.until == TimePoint() ? now + kKept : kept.until;
     if (now >= kept.until && kept.process_id != 0) {
-      kept.scope->lost_fences.add(std::move(kept.fence), kept.process_id, now + kMostKept);
+      kept.scope->lost_fences.add(std::move(kept.fence), kept.process_id);
     }
   }
   std::erase_if(kept_, [&](const Kept& kept) { return now >= kept.until; });

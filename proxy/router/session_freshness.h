@@ -26,8 +26,6 @@ namespace sportello::proxy {
 class Limbo {
  public:
   static constexpr std::chrono::seconds kKept{3};
-  // A process that is there for longer has most likely got its number from another.
-  static constexpr std::chrono::hours kMostKept{1};
 
   // `process_id`: of the server's process; 0: it has none.
   void add(cache::Fence fence, std::shared_ptr<DatabaseScope> scope, uint32_t process_id) {

@@ -398,7 +398,8 @@ def test_a_call_of_a_function_does_not_spoil_what_is_written_later(cached):
 
 
 @pytest.mark.slow
-def test_what_a_lost_link_may_still_commit_is_waited_for(make_cluster, make_proxy, fault_proxy):
+@pytest.mark.parametrize("is_cut_off", [False, True], ids=["the link is lost", "the primary is cut off"])
+def test_what_a_lost_link_may_still_commit_is_waited_for(make_cluster, make_proxy, fault_proxy, is_cut_off):  # cache/README.md, F8
     """A server process that waits for a lock does not notice that nobody hears it any more."""
     cluster = make_cluster()
     cluster.primary.run("CREATE TABLE t0 (k int PRIMARY KEY, v bigint)", "INSERT INTO t0 VALUES (1, 0)", "GRANT ALL ON t0 TO PUBLIC")
@@ -420,9 +421,13 @@ def test_what_a_lost_link_may_still_commit_is_waited_for(make_cluster, make_prox
         thread = threading.Thread(target=write, args=[writer])
         thread.start()
         wait_until(lambda: cluster.primary.value("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'") == 1, "it waits")
+        between.refuse(is_cut_off)
         between.reset_all()
         thread.join()
         assert failed == ["08007"]
+        if is_cut_off:
+            stays_true(lambda: any(int(row["fences"]) for row in proxy.show("TABLES")), "nobody can tell, and the table stays fenced", 6)
+            between.refuse(False)
         stays_true(lambda: reader.execute(COUNT).fetchone() == (1, 0), "it has not committed yet", 4)
         holder.rollback()
         wait_until(lambda: cluster.primary.value("SELECT v FROM t0") == 10, "it has committed")

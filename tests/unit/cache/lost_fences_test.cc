@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include <array>
+#include <vector>
 
 namespace sportello::cache {
 namespace {
@@ -14,14 +14,17 @@ struct LostFencesTest : testing::Test {
   TableState& acts = tables.of(2);
   LostFences lost;
   LostFences::TimePoint now{std::chrono::hours(1)};
-  const LostFences::TimePoint later = now + std::chrono::seconds(10);
+
+  void told(std::vector<uint32_t> asked, std::vector<LostFences::Process> there) {
+    lost.still_there(asked, there, now);
+  }
 };
 
 TEST_F(LostFencesTest, StayUpUntilTheirProcessIsGone) {
-  lost.add(Fence(board, {&notaries}), 100, later);
-  lost.add(Fence(board, {&acts}), 200, later);
+  lost.add(Fence(board, {&notaries}), 100);
+  lost.add(Fence(board, {&acts}), 200);
   EXPECT_EQ(lost.process_ids(), (std::vector<uint32_t>{100, 200}));
-  lost.still_there(std::array{100U, 200U}, std::array{100U});
+  told({100, 200}, {{100, "1"}});
   EXPECT_EQ(notaries.fences, 1U);
   EXPECT_EQ(acts.fences, 0U);
   EXPECT_EQ(acts.epoch, 1U);
@@ -30,30 +33,61 @@ TEST_F(LostFencesTest, StayUpUntilTheirProcessIsGone) {
 }
 
 TEST_F(LostFencesTest, AnAnswerSaysNothingOfProcessesThatWereNotAskedAbout) {
-  lost.add(Fence(board, {&notaries}), 100, later);
-  lost.still_there(std::array{200U}, {});
+  lost.add(Fence(board, {&notaries}), 100);
+  told({200}, {});
   EXPECT_EQ(notaries.fences, 1U);
 }
 
-TEST_F(LostFencesTest, SettleAtTheirDeadline) {
-  lost.add(Fence(board, {&notaries}), 100, later);
-  lost.expire(later - std::chrono::nanoseconds(1));
+TEST_F(LostFencesTest, ANumberThatHasGoneToAnotherProcessIsNotWaitedFor) {
+  lost.add(Fence(board, {&notaries}), 100);
+  told({100}, {{100, "1.5"}});
+  told({100}, {{100, "1.5"}});
   EXPECT_EQ(notaries.fences, 1U);
-  lost.expire(later);
+  told({100}, {{100, "9.5"}});
   EXPECT_EQ(notaries.fences, 0U);
   EXPECT_EQ(notaries.epoch, 1U);
 }
 
+TEST_F(LostFencesTest, WhoDoesNotSayWhenItWasStartedIsTakenForTheSame) {
+  lost.add(Fence(board, {&notaries}), 100);
+  told({100}, {{100, ""}});
+  told({100}, {{100, ""}});
+  EXPECT_EQ(notaries.fences, 1U);
+}
+
+TEST_F(LostFencesTest, AreNotKeptForEverBySomebodyElsesProcess) {
+  lost.add(Fence(board, {&notaries}), 100);
+  now += std::chrono::hours(5);  // the primary did not answer
+  told({100}, {{100, "1"}});
+  now += LostFences::kMostKept - std::chrono::nanoseconds(1);
+  told({100}, {{100, "1"}});
+  EXPECT_EQ(notaries.fences, 1U);
+  now += std::chrono::nanoseconds(1);
+  told({100}, {{100, "1"}});
+  EXPECT_EQ(notaries.fences, 0U);
+  EXPECT_EQ(notaries.epoch, 1U);
+}
+
+TEST_F(LostFencesTest, AllSettleWhereNobodyCanBeAsked) {
+  lost.add(Fence(board, {&notaries}), 100);
+  lost.add(Fence(board, {&acts}), 200);
+  lost.settle_all();
+  EXPECT_EQ(notaries.fences, 0U);
+  EXPECT_EQ(notaries.epoch, 1U);
+  EXPECT_EQ(acts.fences, 0U);
+  EXPECT_EQ(lost.size(), 0U);
+}
+
 TEST_F(LostFencesTest, AFenceThatIsDownIsNotKept) {
-  lost.add(Fence(), 100, later);
+  lost.add(Fence(), 100);
   EXPECT_EQ(lost.size(), 0U);
 }
 
 TEST_F(LostFencesTest, AreBounded) {
-  lost.add(Fence(board, {&acts}), 1, now);
-  for (size_t i = 0; i < LostFences::kMax; ++i) lost.add(Fence(board, {&notaries}), 2, later);
+  lost.add(Fence(board, {&acts}), 1);
+  for (size_t i = 0; i < LostFences::kMax; ++i) lost.add(Fence(board, {&notaries}), 2);
   EXPECT_EQ(lost.size(), LostFences::kMax);
-  EXPECT_EQ(acts.fences, 0U) << "the earliest deadline goes first";
+  EXPECT_EQ(acts.fences, 0U) << "the first goes first";
   EXPECT_EQ(acts.epoch, 1U);
 }
 

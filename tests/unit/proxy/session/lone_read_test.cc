@@ -307,7 +307,7 @@ TEST_F(LoneReads, ALostCommitKeepsItsFenceUntilItsProcessIsGone) {  // cache/REA
   EXPECT_TRUE(limbo.is_empty());
   EXPECT_TRUE(needs().fenced);
   EXPECT_THAT(scope->lost_fences.process_ids(), ElementsAre(77U));
-  scope->lost_fences.still_there(std::array{77U}, {});
+  scope->lost_fences.still_there(std::array{77U}, {}, now + Limbo::kKept);
   EXPECT_FALSE(needs().fenced);
 }
 
