@@ -4,10 +4,9 @@
 //   map-name  system-user  database-user
 //
 // A name that begins with a slash is a regular expression (POSIX, extended); \1 in the database user is what
-// the first parentheses of the system user's took. It has to match the whole name, which PostgreSQL leaves to
-// ^ and
-// $: forgetting them must not open a door. The database user `all`, not quoted, is anyone (both as of
-// PostgreSQL 16). Immutable once loaded; used by all threads.
+// the first parentheses of the system user's took. It has to match the whole name: PostgreSQL leaves that to
+// anchors, and forgetting those must not open a door. The database user `all`, not quoted, is anyone (both as
+// of PostgreSQL 16). Immutable once loaded; used by all threads.
 #pragma once
 
 #include <memory>

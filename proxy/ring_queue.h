@@ -29,6 +29,7 @@ class RingQueue {
   }
   const T& operator[](size_t i) const { return const_cast<RingQueue&>(*this)[i]; }
 
+  // Not one that is queued: its place may move.
   void push_back(const T& value) { next_slot() = value; }
   void push_back(T&& value) { next_slot() = std::move(value); }
 

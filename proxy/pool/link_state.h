@@ -9,7 +9,7 @@
 
 #include "protocol/backend_messages.h"
 #include "protocol/invariant.h"
-#include "protocol/sql/statement_facts.h"
+#include "protocol/sql/facts_table.h"
 #include "proxy/pool/link_statements.h"
 #include "proxy/pool/owed_answer.h"
 #include "proxy/ring_queue.h"
@@ -27,7 +27,7 @@ struct Replay {
     StatementRef statement;    // prepared before this part, nullptr: needs none
     uint32_t size = 0;         // bytes of `bytes`
     bool raw_unnamed = false;  // `statement` is used as the link's unnamed statement
-    std::shared_ptr<const sql::StatementFacts> followed;  // what `owed.then.follows` points to
+    sql::FactsPtr followed;    // what `owed.then.follows` points to
 
     Part(const OwedAnswer& is_owed, const StatementRef& needs, size_t bytes, bool raw)
         : owed(is_owed), statement(needs), size(static_cast<uint32_t>(bytes)), raw_unnamed(raw) {}
@@ -87,9 +87,8 @@ struct LinkState {
   uint32_t process_id = 0;  // of the server's process; 0: it has not said
   TransactionStatus status = TransactionStatus::Idle;
   RingQueue<OwedAnswer> owed;
-  std::vector<std::shared_ptr<const sql::StatementFacts>>
-      followed;                 // what Consequences::follows points to, of what is owed
-  bool unsynced = false;        // an extended-query message was sent after the last Sync
+  std::vector<sql::FactsPtr> followed;  // what Consequences::follows points to, of what is owed
+  bool unsynced = false;                // an extended-query message was sent after the last Sync
   bool skips_to_sync = false;   // the server skips what it is sent until a Sync that we have yet to send
   bool copy_in = false;         // the server takes CopyData
   bool tainted = false;         // holds state of a session that is gone: cleaned before anyone else gets it
@@ -108,11 +107,11 @@ struct LinkState {
   uint64_t unnamed_batch = 0;  // in which its Parse was sent, unanswered; 0: it is certain
   Replay replay;
 
-  const sql::StatementFacts* keep_followed(const std::shared_ptr<const sql::StatementFacts>& facts) {
+  const sql::StatementFacts* keep_followed(const sql::FactsPtr& facts) {
     followed.push_back(facts);
     return facts.get();
   }
-  const std::shared_ptr<const sql::StatementFacts>& followed_facts(const sql::StatementFacts* facts) const {
+  const sql::FactsPtr& followed_facts(const sql::StatementFacts* facts) const {
     const auto found =
         std::find_if(followed.begin(), followed.end(), [&](const auto& at) { return at.get() == facts; });
     invariant(found != followed.end(), "what is owed is held");

@@ -209,15 +209,14 @@ void ClientSession::fail_frame(Relaying& relaying, FrameStatus status, const Fra
                                                         " bytes, longer than max_packet_size");
 }
 
-// What is there of a frame is the client's, or ours alone. Always true.
-bool ClientSession::deliver(Relaying& relaying, size_t bytes, bool to_client) {
+// What is there of a frame is the client's, or ours alone.
+void ClientSession::deliver(Relaying& relaying, size_t bytes, bool to_client) {
   link_->body_forwarded = to_client;
   if (to_client) {
     relaying.pass(bytes);
   } else {
     relaying.swallow(bytes);
   }
-  return true;
 }
 
 // Passes or swallows what is there of one frame. False: the server broke the protocol, or is going away.
@@ -242,7 +241,8 @@ bool ClientSession::on_answer(Relaying& relaying, const Frame& frame, std::strin
     owed.began = true;
     owed.rows_here++;
     link_->replay.usable = link_->replay.usable && ours;
-    return deliver(relaying, front.size(), !ours);
+    deliver(relaying, front.size(), !ours);
+    return true;
   }
   if (frame.type == backend::kCommandComplete && front.size() == frame.total_bytes() &&
       front.back() != '\0') {
@@ -271,7 +271,8 @@ bool ClientSession::on_answer(Relaying& relaying, const Frame& frame, std::strin
   owed.completed = frame.type == backend::kCommandComplete && owed.plain_read;
   owed.began = true;
   link_->replay.usable = link_->replay.usable && ours;  // nothing of it has reached the client
-  return deliver(relaying, front.size(), !ours);
+  deliver(relaying, front.size(), !ours);
+  return true;
 }
 
 // What answers no request.
@@ -282,14 +283,16 @@ bool ClientSession::on_async(Relaying& relaying, const Frame& frame, std::string
     return true;
   }
   if (frame.type != backend::kParameterStatus) {
-    return deliver(relaying, front.size(), !ours || frame.type == backend::kNotificationResponse);
+    deliver(relaying, front.size(), !ours || frame.type == backend::kNotificationResponse);
+    return true;
   }
   const auto parameter = decode_parameter_status(front.substr(kFrameHeaderBytes));
   if (!parameter) {
     return relaying.fail(sqlstate::kProtocolViolation, "the server sent a malformed ParameterStatus");
   }
   on_parameter(*parameter);
-  return deliver(relaying, front.size(), !ours);
+  deliver(relaying, front.size(), !ours);
+  return true;
 }
 
 // owed_answer.h, 3: Syncs sent since are read by the COPY and go unanswered, up to where its data ended. A

@@ -375,7 +375,7 @@ class ClientSession {
   struct Relaying;
   bool waits_for_end(Relaying& relaying, const Frame& frame) const;
   static void fail_frame(Relaying& relaying, FrameStatus status, const Frame& frame);
-  bool deliver(Relaying& relaying, size_t bytes, bool to_client);
+  void deliver(Relaying& relaying, size_t bytes, bool to_client);
   bool on_answer(Relaying& relaying, const Frame& frame, std::string_view front);
   bool on_async(Relaying& relaying, const Frame& frame, std::string_view front);
   void on_copy_in();
@@ -471,13 +471,12 @@ class ClientSession {
   bool flushed_ = false;            // and a Flush was sent
   bool encoding_in_doubt_ = false;  // client_encoding may have been changed, until the next rest
   bool leaves_doubt_ = false;
-  bool catalog_changes_ = false;    // by the open transaction, perhaps: nobody sees it before its end
-  bool unnamed_is_shared_ = false;  // the unnamed statement is held by links under its server name
-  bool discards_names_ = false;     // DISCARD ALL or DEALLOCATE ALL is under way
-  bool link_differs_ = false;       // from settings_: set right before the next statement
-  uint16_t restores_ = 0;           // settings that go back to login's at the next ReadyForQuery
-  std::shared_ptr<const sql::StatementFacts>
-      followed_;                          // a SET that succeeded; its transaction has not ended
+  bool catalog_changes_ = false;          // by the open transaction, perhaps: nobody sees it before its end
+  bool unnamed_is_shared_ = false;        // the unnamed statement is held by links under its server name
+  bool discards_names_ = false;           // DISCARD ALL or DEALLOCATE ALL is under way
+  bool link_differs_ = false;             // from settings_: set right before the next statement
+  uint16_t restores_ = 0;                 // settings that go back to login's at the next ReadyForQuery
+  sql::FactsPtr followed_;                // a SET that succeeded; its transaction has not ended
   Consequences portal_then_;              // of what was bound since the last Sync
   QueryRef portal_query_;                 // of what was bound last
   uint64_t portal_statement_ = 0;         // likewise, the named statement

@@ -26,7 +26,7 @@ void ClientSession::on_parameter(const ParameterStatus& parameter) {
 }
 
 void ClientSession::follow_setting(TransactionStatus status) {
-  const std::shared_ptr<const sql::StatementFacts> facts = std::exchange(followed_, nullptr);
+  const sql::FactsPtr facts = std::exchange(followed_, nullptr);
   const bool is_committed = status == TransactionStatus::Idle;
   if (!is_committed) {
     pin(sql::Effect::SetOther);
