@@ -94,7 +94,7 @@ std::optional<OwnLogin> monitor_login_at(const RuntimeConfig& config, const std:
   if (entry == nullptr) {
     return std::nullopt;
   }
-  const std::string user = config.monitor_user(*entry, address);
+  const std::string& user = config.monitor_user(*entry, address);
   if (user.empty()) {
     return std::nullopt;
   }

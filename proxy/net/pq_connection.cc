@@ -309,7 +309,7 @@ void PqConnection::poll_stream() {
   }
   std::string why;
   if (!take_stream(why)) {
-    end_stream(std::move(why));
+    end_stream(why);
     return;
   }
   const int unsent = PQflush(conn_);
@@ -361,7 +361,7 @@ bool PqConnection::take_stream(std::string& why) {
   return false;
 }
 
-void PqConnection::end_stream(std::string why) {
+void PqConnection::end_stream(const std::string& why) {
   const Lost lost = std::move(lost_);
   close();
   if (lost) {
@@ -451,7 +451,7 @@ std::string PqConnection::message() const {
 
 void PqConnection::fail(std::string why) {
   if (state_ == State::Streaming) {
-    end_stream(std::move(why));
+    end_stream(why);
     return;
   }
   Connected connected = std::move(connected_);

@@ -82,7 +82,7 @@ class PqConnection {
   void poll_idle();
   void poll_stream();
   bool take_stream(std::string& why);
-  void end_stream(std::string why);
+  void end_stream(const std::string& why);
   bool take_result(pg_result* result);
   void watch(int events);
   void start_deadline(std::chrono::milliseconds deadline);

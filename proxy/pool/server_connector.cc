@@ -116,7 +116,7 @@ void ServerConnector::try_next() {
   }
 }
 
-void ServerConnector::next_or_fail(std::string why) {
+void ServerConnector::next_or_fail(const std::string& why) {
   if (++at_ < endpoints_.size()) {
     try_next();
   } else {

@@ -78,7 +78,7 @@ class ServerConnector final : private Transport::Handler {
   void begin_handshake();
   void succeed();
   void fail(std::string why);
-  void next_or_fail(std::string why);
+  void next_or_fail(const std::string& why);
 
   EventLoop* loop_;
   ServerTarget target_;

@@ -167,14 +167,14 @@ void ClientConnection::on_bytes(std::string_view bytes) {
     return;
   }
   if (startup_->is_authenticated()) {
-    keep_early_bytes(std::string(bytes));
+    keep_early_bytes(bytes);
   } else {
     startup_->on_bytes(bytes);
   }
 }
 
 // What a client sends before it was told that it is in; bounded like everything before that.
-void ClientConnection::keep_early_bytes(std::string bytes) {
+void ClientConnection::keep_early_bytes(std::string_view bytes) {
   if (!input_) {
     input_ = std::make_unique<std::string>();
   }

@@ -78,7 +78,7 @@ class ClientConnection final : private Transport::Handler {
   // ---- for the ClientStartup ----
   // The login may go on: a secret was looked up.
   void secret_found(const SecretLookup& found);
-  void keep_early_bytes(std::string bytes);
+  void keep_early_bytes(std::string_view bytes);
   // It is a client of that pool from now on, counted in the limits of its database and user.
   void counted_in(const std::shared_ptr<PoolRuntime>& shared);
   // Authenticated, and its startup parameters taken. False: the connection was closed.

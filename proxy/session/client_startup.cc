@@ -197,7 +197,7 @@ bool ClientStartup::authenticated() {
   state_ = State::Link;
   connection_->login_ended();
   if (!input_.empty()) {
-    connection_->keep_early_bytes(std::move(input_));
+    connection_->keep_early_bytes(input_);
     input_.clear();
   }
   if (is_admin_) {

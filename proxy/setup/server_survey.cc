@@ -69,7 +69,7 @@ class Conversation {
     return why;
   }
 
-  Result<PqRows> ask(PqQuery query) {
+  Result<PqRows> ask(const PqQuery& query) {
     Result<PqRows> answer{PqRows()};
     connection_.query(query, kAnswerDeadline, [&](Result<PqRows> result) {
       answer = std::move(result);
@@ -96,7 +96,7 @@ Result<cache::CatalogRef> load_catalog(Conversation& server) {
   while (const auto question = load.next()) {
     PqQuery query{.sql = question->sql, .parameters = {}, .most_rows = question->most_rows};
     if (question->has_mark) query.parameters.emplace_back();
-    Result<PqRows> rows = server.ask(std::move(query));
+    Result<PqRows> rows = server.ask(query);
     if (!rows.ok()) return std::move(rows).error();
     if (Result<void> taken = load.answered(rows->rows); !taken.ok()) return std::move(taken).error();
   }
