@@ -11,6 +11,10 @@ template <typename T>
 T either(const std::optional<T>& first, const T& otherwise) {
   return first ? *first : otherwise;
 }
+template <typename T>
+T either(const std::optional<T>& first, const std::optional<T>& second, const T& otherwise) {
+  return first ? *first : either(second, otherwise);
+}
 
 int seconds_of(int value) { return std::max(value, 0); }
 
@@ -55,28 +59,36 @@ bool RuntimeConfig::identity_matches(const conf::HbaRule* rule, const std::strin
   return ident_maps.allows(rule != nullptr ? rule->map : "", name, user);
 }
 
+const conf::Database& RuntimeConfig::database_or_none(const std::string& name) const {
+  static const conf::Database none;
+  const conf::Database* found = database(name);
+  return found != nullptr ? *found : none;
+}
+
+const conf::User& RuntimeConfig::user_or_none(const std::string& name) const {
+  static const conf::User none;
+  const conf::User* found = user(name);
+  return found != nullptr ? *found : none;
+}
+
+const std::string& RuntimeConfig::server_user(const std::string& database_name,
+                                              const std::string& user_name) const {
+  const std::string& forced = database_or_none(database_name).primary.user;
+  return forced.empty() ? user_name : forced;
+}
+
 std::shared_ptr<PoolSettings> RuntimeConfig::pool_settings(const std::string& database_name,
                                                            const std::string& user_name) const {
-  static const conf::Database no_database;
-  static const conf::User no_user;
-  const conf::Database* of_database = database(database_name);
-  const conf::Database& db = of_database != nullptr ? *of_database : no_database;
-  const conf::User* of_user = user(user_name);
-  const conf::User& us = of_user != nullptr ? *of_user : no_user;
+  const conf::Database& db = database_or_none(database_name);
+  const conf::User& us = user_or_none(user_name);
   auto settings = std::make_shared<PoolSettings>();
-  settings->mode = us.pool_mode ? *us.pool_mode : either(db.pool_mode, conf.pool_mode);
-  settings->pool_size = us.pool_size ? *us.pool_size : either(db.pool_size, conf.default_pool_size);
+  settings->pool_size = either(us.pool_size, db.pool_size, conf.default_pool_size);
   settings->min_pool_size = either(db.min_pool_size, conf.min_pool_size);
-  settings->reserve_pool_size =
-      us.reserve_pool_size ? *us.reserve_pool_size : either(db.reserve_pool_size, conf.reserve_pool_size);
+  settings->keeps_minimum = db.primary.user == user_name && conf.databases.contains(database_name);
+  settings->reserve_pool_size = either(us.reserve_pool_size, db.reserve_pool_size, conf.reserve_pool_size);
   settings->reserve_pool_timeout = conf.reserve_pool_timeout;
   settings->max_db_connections = either(db.max_db_connections, conf.max_db_connections);
   settings->max_user_connections = either(us.max_user_connections, conf.max_user_connections);
-  settings->query_timeout = either(us.query_timeout, conf.query_timeout);
-  settings->query_wait_timeout = conf.query_wait_timeout;
-  settings->transaction_timeout = either(us.transaction_timeout, conf.transaction_timeout);
-  settings->idle_transaction_timeout = either(us.idle_transaction_timeout, conf.idle_transaction_timeout);
-  settings->client_idle_timeout = either(us.client_idle_timeout, conf.client_idle_timeout);
   settings->cancel_wait_timeout = conf.cancel_wait_timeout;
   settings->server_lifetime = either(db.server_lifetime, conf.server_lifetime);
   settings->server_idle_timeout = conf.server_idle_timeout;
@@ -94,6 +106,25 @@ std::shared_ptr<PoolSettings> RuntimeConfig::pool_settings(const std::string& da
     settings->cache_follows_log = conf.cache.invalidation == conf::Invalidation::Wal;
   }
   settings->address = db.primary;
+  return settings;
+}
+
+// What bounds the use of a server connection may be said of the user that it is logged in as, too, as
+// PgBouncer has it; what the client's own user has comes first.
+ClientSettings RuntimeConfig::client_settings(const std::string& database_name,
+                                              const std::string& user_name) const {
+  const conf::Database& db = database_or_none(database_name);
+  const conf::User& own = user_or_none(user_name);
+  const conf::User& server = user_or_none(server_user(database_name, user_name));
+  ClientSettings settings;
+  settings.mode = own.pool_mode ? *own.pool_mode : either(server.pool_mode, db.pool_mode, conf.pool_mode);
+  settings.query_timeout = either(own.query_timeout, server.query_timeout, conf.query_timeout);
+  settings.query_wait_timeout = conf.query_wait_timeout;
+  settings.transaction_timeout =
+      either(own.transaction_timeout, server.transaction_timeout, conf.transaction_timeout);
+  settings.idle_transaction_timeout =
+      either(own.idle_transaction_timeout, server.idle_transaction_timeout, conf.idle_transaction_timeout);
+  settings.client_idle_timeout = either(own.client_idle_timeout, conf.client_idle_timeout);
   return settings;
 }
 

@@ -43,10 +43,19 @@ struct RuntimeConfig {
   // one)?
   bool identity_matches(const conf::HbaRule* rule, const std::string& name, const std::string& user) const;
 
+  // As whom that user's clients are logged in to the database's servers: the user of their pool.
+  const std::string& server_user(const std::string& database, const std::string& user) const;
+  // `user`: the pool's.
   std::shared_ptr<PoolSettings> pool_settings(const std::string& database, const std::string& user) const;
+  // `user`: the client's.
+  ClientSettings client_settings(const std::string& database, const std::string& user) const;
   ServerTarget server_target(const conf::ServerAddress& address) const;
   int most_login_clients() const;
   SocketOptions client_socket_options() const;
+
+ private:
+  const conf::Database& database_or_none(const std::string& name) const;
+  const conf::User& user_or_none(const std::string& name) const;
 };
 
 using RuntimeConfigRef = std::shared_ptr<const RuntimeConfig>;

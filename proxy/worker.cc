@@ -120,6 +120,15 @@ Pool& Worker::pool(const std::shared_ptr<PoolRuntime>& shared) {
   return *slot;
 }
 
+const PoolMember& Worker::pool_member(Pool& pool, const std::shared_ptr<UserRuntime>& user) {
+  const auto [at, is_new] = pool.members.try_emplace(user.get());
+  if (is_new) {
+    at->second.user = user;
+    note_member(pool, at->second);
+  }
+  return at->second;
+}
+
 Pool& Worker::replica_pool(Pool& home, size_t node) {
   if (home.replicas.size() <= node) {
     home.replicas.resize(node + 1);

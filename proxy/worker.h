@@ -72,6 +72,8 @@ class Worker {
   // The pool of a database and user; made when first asked for.
   Pool& pool(const std::shared_ptr<PoolRuntime>& shared);
   const std::unordered_map<PoolRuntime*, std::unique_ptr<Pool>>& pools() const { return pools_; }
+  // That of a user's clients, made when first asked for.
+  const PoolMember& pool_member(Pool& pool, const std::shared_ptr<UserRuntime>& user);
   const std::vector<std::unique_ptr<ServerLink>>& links() const { return links_; }
 
   // The same user's at a replica, made when first asked for.
@@ -157,6 +159,8 @@ class Worker {
   void send_on(ServerLink& link, bool doubt);
   void put_back(ServerLink& link);
   void note_limits();
+  void note_member(Pool& pool, PoolMember& member);
+  void move_clients();
   void close_resting_clients();
   void reset(ServerLink& link);
   void give(ServerLink& link, ClientConnection& client);
@@ -169,6 +173,8 @@ class Worker {
   void end_round();
   void go_on_with_answers();
   void check_pools(TimePoint now);
+  void note_kept_pools();
+  bool wants_minimum(Pool& pool, TimePoint time) const;
   void leave_lost_primary(Pool& pool);
   std::vector<Pool*> known_pools() const;
   void check_links(TimePoint now);

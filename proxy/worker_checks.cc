@@ -183,7 +183,31 @@ void Worker::leave_lost_primary(Pool& pool) {
   }
 }
 
+// Has the pools that are to have links before a client has come.
+void Worker::note_kept_pools() {
+  for (const auto& [name, entry] : config_->conf.databases) {
+    const bool has_minimum = entry.min_pool_size.value_or(config_->conf.min_pool_size) > 0;
+    if (has_minimum && !entry.primary.user.empty() && name != "*") {
+      pool(group_->pool(*config_, name, entry.primary.user));
+    }
+  }
+}
+
+bool Worker::wants_minimum(Pool& pool, TimePoint time) const {
+  const PoolSettings& settings = pool.settings();
+  const PoolRuntime& shared = pool.shared();
+  const DatabaseRuntime& database = *shared.database;
+  return settings.min_pool_size > 0 && shared.links.used() < settings.min_pool_size && !draining_ &&
+         (settings.keeps_minimum || shared.clients_pool().clients.load() > 0) && !database.paused.load() &&
+         !database.disabled.load() && !pool.is_down() &&
+         database.left_alone_until.load(std::memory_order_relaxed) <= time.time_since_epoch().count();
+}
+
 void Worker::check_pools(TimePoint time) {
+  const bool slow = time - last_slow_check_ >= kSlowCheck;
+  if (slow && index_ == 0) {
+    note_kept_pools();
+  }
   for (Pool* its_pool : known_pools()) {
     PoolRuntime* shared = &its_pool->shared();
     if (its_pool->settings().nodes != nullptr && shared->node == 0 && !its_pool->waiting().empty() &&
@@ -192,10 +216,7 @@ void Worker::check_pools(TimePoint time) {
     }
     if (!its_pool->waiting().empty()) {
       serve(its_pool->shared_ref());
-    } else if (time - last_slow_check_ >= kSlowCheck && its_pool->settings().min_pool_size > 0 &&
-               shared->links.used() < its_pool->settings().min_pool_size &&
-               !shared->database->paused.load() && !its_pool->is_down() &&
-               shared->database->clients.used() > 0) {
+    } else if (slow && wants_minimum(*its_pool, time)) {
       open_links(*its_pool, true);
     }
   }

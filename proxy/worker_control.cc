@@ -22,6 +22,30 @@ void Worker::apply_config(RuntimeConfigRef config) {
   note_limits();
   for (auto& [shared, its_pool] : pools_) {
     its_pool->set_settings(its_pool->shared().current_settings());
+    if (config_->database(shared->database->name) != nullptr) {
+      for (auto& [user, member] : its_pool->members) {
+        note_member(*its_pool, member);
+      }
+    }
+  }
+  move_clients();
+}
+
+void Worker::note_member(Pool& pool, PoolMember& member) {
+  const std::string& database = pool.shared().database->name;
+  const std::string& server_user = config_->server_user(database, member.user->name);
+  member.settings = config_->client_settings(database, member.user->name);
+  member.next =
+      server_user == pool.shared().user->name ? nullptr : group_->pool(*config_, database, server_user);
+}
+
+// The entry of a database names another user to log in as, or none any more: who is in a pool that others
+// are in now goes to its own. Who holds a link does so when it has let it go.
+void Worker::move_clients() {
+  for (size_t i = clients_.size(); i-- > 0;) {
+    if (i < clients_.size()) {
+      clients_[i]->leave_pool();
+    }
   }
 }
 

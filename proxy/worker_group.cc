@@ -96,10 +96,13 @@ std::shared_ptr<PoolRuntime> WorkerGroup::pool(const RuntimeConfig& config, cons
   if (pool->current_settings() != nullptr) {
     return pool;
   }
+  // Taken once a reload would find the pool: whoever asks may have begun under an older one.
+  const RuntimeConfigRef in_force = this->config();
+  const RuntimeConfig& its_config = in_force->database(database) != nullptr ? *in_force : config;
   if (pool->database->current_nodes() == nullptr) {
-    note_nodes(config, *pool->database);
+    note_nodes(its_config, *pool->database);
   }
-  set_up(config, *pool);
+  set_up(its_config, *pool);
   return pool;
 }
 

@@ -13,6 +13,14 @@ PoolSettingsRef WorkerGroup::pool_settings(const RuntimeConfig& config, const Po
   if (settings->nodes != nullptr && pool.node < settings->nodes->nodes.size()) {
     settings->server = settings->nodes->nodes[pool.node];
     settings->address = settings->server->address;
+    if (const conf::Database* entry = config.database(pool.database->name);
+        entry != nullptr && settings->address.user.empty()) {
+      // Whom the clients are at the primary they are at its replicas.
+      settings->address.user = entry->primary.user;
+      if (settings->address.password.empty()) {
+        settings->address.password = entry->primary.password;
+      }
+    }
     settings->server_connect_timeout =
         settings->address.connect_timeout.value_or(config.conf.server_connect_timeout);
   }

@@ -202,12 +202,12 @@ void show_pools(AdminTable& table, const AdminView& view) {
         continue;
       }
       const bool waits = client.wait.count() > 0 || client.state == "waiting";
-      PoolCounts& pool = counts[{client.database, client.user}];
+      PoolCounts& pool = counts[{client.database, client.pool_user}];
       pool.clients[waits ? "waiting" : "active"]++;
       pool.longest_wait = std::max(pool.longest_wait, client.wait);
     }
     for (const SocketSnapshot& server : worker.servers) {
-      counts[{server.database, server.user}].servers[server.state]++;
+      counts[{server.database, server.pool_user}].servers[server.state]++;
     }
   }
   for (const auto& [name, pool] : counts) {
@@ -221,7 +221,7 @@ void show_pools(AdminTable& table, const AdminView& view) {
         PoolCounts::of(pool.clients, "waiting"), 0, 0, servers("active"), 0, servers("being_canceled"),
         servers("idle"), servers("used"), servers("tested"), servers("new"), wait.seconds, wait.microseconds,
         is_console ? "statement"
-                   : std::string(conf::to_string(view.config->pool_settings(name.first, name.second)->mode)),
+                   : std::string(conf::to_string(view.config->client_settings(name.first, name.second).mode)),
         std::nullopt);
   }
 }

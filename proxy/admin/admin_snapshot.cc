@@ -82,16 +82,18 @@ std::string client_state(ClientConnection& client) {
 
 SocketSnapshot client_snapshot(ClientConnection& client, const Moment& moment) {
   const ClientAddress& address = client.address();
-  SocketSnapshot snapshot{.id = client.process_id(),
-                          .user = client.user_name(),
-                          .database = client.database_name(),
-                          .state = client_state(client),
-                          .remote = {address.host(), address.port},
-                          .local = socket_end(client.fd(), getsockname),
-                          .connected_at = client.connect_time(),
-                          .request_at = moment.wall(client.request_at()),
-                          .tls = tls_text(client.tls()),
-                          .unsent_bytes = client.unsent_bytes()};
+  SocketSnapshot snapshot{
+      .id = client.process_id(),
+      .user = client.user_name(),
+      .pool_user = client.pool() != nullptr ? client.pool()->shared().user->name : client.user_name(),
+      .database = client.database_name(),
+      .state = client_state(client),
+      .remote = {address.host(), address.port},
+      .local = socket_end(client.fd(), getsockname),
+      .connected_at = client.connect_time(),
+      .request_at = moment.wall(client.request_at()),
+      .tls = tls_text(client.tls()),
+      .unsent_bytes = client.unsent_bytes()};
   if (address.is_local) {
     snapshot.process_id = peer_process(client.fd());
   }
@@ -138,6 +140,7 @@ SocketSnapshot server_snapshot(ServerLink& link, TimePoint now, const Moment& mo
   PoolRuntime& shared = link.pool().shared();
   SocketSnapshot snapshot{.id = link_id(link),
                           .user = shared.user->name,
+                          .pool_user = shared.user->name,
                           .database = shared.database->name,
                           .state = server_state(link, now),
                           .connected_at = link.connect_time(),

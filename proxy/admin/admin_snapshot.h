@@ -21,6 +21,7 @@ struct SocketSnapshot {
 
   uint64_t id = 0;
   std::string user;
+  std::string pool_user;  // of the pool, which may be others' clients', too
   std::string database;
   std::string state;
   SocketEnd remote;

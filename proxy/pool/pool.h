@@ -12,6 +12,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "proxy/pool/pool_runtime.h"
@@ -20,6 +21,15 @@ namespace sportello::proxy {
 
 class ServerLink;
 class ClientConnection;
+
+// A user whose clients a pool serves: its own, or, where the entry of the database names as whom to log in,
+// any.
+struct PoolMember {
+  std::shared_ptr<UserRuntime> user;
+  ClientSettings settings;
+  // Since a reload others are logged in so: its clients go to this pool. nullptr: they stay.
+  std::shared_ptr<PoolRuntime> next;
+};
 
 class Pool {
  public:
@@ -43,6 +53,9 @@ class Pool {
 
   // The same user's pools at the replicas, where this worker has met them; Worker::replica_pool() fills it.
   std::vector<Pool*> replicas;
+
+  // This worker's; Worker::pool_member() makes them. They stay where they are.
+  std::unordered_map<const UserRuntime*, PoolMember> members;
 
   // What a client with these settings is told of its parameters at login; kept, as nearly all have the same.
   const std::string& parameter_statuses(const std::shared_ptr<const Welcome>& welcome,

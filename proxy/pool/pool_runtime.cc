@@ -14,6 +14,12 @@ auto values_of(const Map& map) {
 
 }  // namespace
 
+std::shared_ptr<const PoolSecret> DatabaseRuntime::secret_of(const std::string& user) {
+  const std::lock_guard lock(mutex);
+  const auto found = secrets.find(user);
+  return found == secrets.end() ? nullptr : found->second;
+}
+
 PoolRuntime::PoolRuntime(std::shared_ptr<DatabaseRuntime> its_database, std::shared_ptr<UserRuntime> its_user,
                          std::shared_ptr<PoolRuntime> its_home, size_t its_node)
     : database(std::move(its_database)),

@@ -54,6 +54,13 @@ class Slots {
   std::atomic<int> used_{0};
 };
 
+// With what to log in to the servers of a user's pool when the configuration has no password: what the client
+// proved.
+struct PoolSecret {
+  std::string secret;  // plain text, md5… or SCRAM verifier; empty: none
+  std::optional<auth::ScramKeys> client_keys;
+};
+
 struct DatabaseRuntime {
   explicit DatabaseRuntime(std::string its_name) : name(std::move(its_name)) {}
 
@@ -69,11 +76,15 @@ struct DatabaseRuntime {
 
   std::mutex mutex;  // guards what follows
   NodeSetRef nodes;  // its servers; nullptr: nobody reads anywhere but from its primary
+  // By user. Also where the configuration says as whom to log in: a reload may take that back.
+  std::map<std::string, std::shared_ptr<const PoolSecret>> secrets;
 
   NodeSetRef current_nodes() {
     const std::lock_guard lock(mutex);
     return nodes;
   }
+  // nullptr: that user has not been here.
+  std::shared_ptr<const PoolSecret> secret_of(const std::string& user);
 };
 
 struct UserRuntime {
@@ -92,25 +103,19 @@ struct Welcome {
   uint32_t reported = 0;  // as LinkState::reported
 };
 
-// With what to log in to the servers of a pool when the configuration has no password: what the client
-// proved.
-struct PoolSecret {
-  std::string secret;  // plain text, md5… or SCRAM verifier; empty: none
-  std::optional<auth::ScramKeys> client_keys;
-};
-
 struct PoolRuntime {
   PoolRuntime(std::shared_ptr<DatabaseRuntime> its_database, std::shared_ptr<UserRuntime> its_user,
               std::shared_ptr<PoolRuntime> its_home = nullptr, size_t its_node = 0);
 
   const std::shared_ptr<DatabaseRuntime> database;
-  const std::shared_ptr<UserRuntime> user;
+  const std::shared_ptr<UserRuntime> user;  // as whom the servers are logged in to; clients' may be others
   const std::shared_ptr<PoolRuntime> home;  // of a replica's: the one at the primary; else nullptr
   const size_t node;                        // in the database's NodeSet; 0: the primary
 
-  // Whose secret logs in.
-  PoolRuntime& login_pool() { return home != nullptr ? *home : *this; }
+  // Whose clients its links are for.
+  const PoolRuntime& clients_pool() const { return home != nullptr ? *home : *this; }
 
+  std::atomic<int> clients{0};     // that have logged in to it, in all workers
   Slots links;                     // open or being opened, in all workers
   std::atomic<int> connecting{0};  // of those, not logged in yet
   std::atomic<int> waiting{0};     // clients, in all workers
@@ -136,7 +141,6 @@ struct PoolRuntime {
   std::mutex mutex;  // guards what follows
   PoolSettingsRef settings;
   std::shared_ptr<const Welcome> welcome;
-  std::shared_ptr<const PoolSecret> secret;
   std::optional<Error> last_failure;  // of the last attempt to open a link; none after a success
   std::map<std::string, Settings>
       startup_known;  // startup parameters that a server has accepted -> what they led to

@@ -1,6 +1,7 @@
 // What the configuration says of one pool, with the overrides of its database and user applied; made by
 // RuntimeConfig::pool_settings, immutable, replaced as a whole at reload. Durations of zero switch a limit
-// off.
+// off. What it says to the clients, who may be several users' where the entry names whom to log in as, is
+// ClientSettings.
 #pragma once
 
 #include <chrono>
@@ -23,20 +24,15 @@ struct PoolSettings {
   std::shared_ptr<NodeRuntime> server;  // of those, the one that this pool is at
   cache::CacheRulesRef cache_rules;     // nullptr: nothing of its database is kept
   bool cache_follows_log = false;  // what is kept is good while the log is followed, unless a rule says so
-  conf::PoolMode mode = conf::PoolMode::Transaction;
   int pool_size = 25;
   int min_pool_size = 0;
+  bool keeps_minimum = false;  // also while it has no clients
   int reserve_pool_size = 0;
   Milliseconds reserve_pool_timeout{0};
   int max_db_connections = 0;    // 0: no limit
   int max_user_connections = 0;  // 0: no limit
   size_t max_prepared_statements = 200;
 
-  Milliseconds query_timeout{0};
-  Milliseconds query_wait_timeout{0};
-  Milliseconds transaction_timeout{0};
-  Milliseconds idle_transaction_timeout{0};
-  Milliseconds client_idle_timeout{0};
   Milliseconds cancel_wait_timeout{0};
   Milliseconds server_lifetime{0};
   Milliseconds server_idle_timeout{0};
@@ -54,5 +50,17 @@ struct PoolSettings {
 };
 
 using PoolSettingsRef = std::shared_ptr<const PoolSettings>;
+
+// What it says to one user's clients of a database; made by RuntimeConfig::client_settings.
+struct ClientSettings {
+  using Milliseconds = std::chrono::milliseconds;
+
+  conf::PoolMode mode = conf::PoolMode::Transaction;
+  Milliseconds query_timeout{0};
+  Milliseconds query_wait_timeout{0};
+  Milliseconds transaction_timeout{0};
+  Milliseconds idle_transaction_timeout{0};
+  Milliseconds client_idle_timeout{0};
+};
 
 }  // namespace sportello::proxy

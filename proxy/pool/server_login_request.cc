@@ -43,10 +43,8 @@ ServerLoginRequest server_login_request(const RuntimeConfig& config, const PoolS
     const auto known = config.secrets.find(address.user);
     request.secret = usable_secret(known == config.secrets.end() ? "" : known->second, std::nullopt);
   } else {
-    PoolRuntime& login_pool = pool.login_pool();
-    const std::lock_guard lock(login_pool.mutex);
-    if (login_pool.secret != nullptr) {
-      request.secret = usable_secret(login_pool.secret->secret, login_pool.secret->client_keys);
+    if (const auto known = pool.database->secret_of(pool.user->name)) {
+      request.secret = usable_secret(known->secret, known->client_keys);
     }
   }
   request.end_point_hash = tls != nullptr ? tls->end_point_hash() : "";

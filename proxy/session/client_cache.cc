@@ -80,7 +80,8 @@ std::optional<cache::KeyView> ClientConnection::cache_key(const CacheVerdict& ve
   const CachedRead& read = cache.read;
   cache::KeyParts parts = key_parts(read, *verdict.meaning, session_->scope());
   if (!verdict.rule->settings.shared) {
-    parts.user = user_name();
+    // Whom the servers know: clients' users that are logged in as one see the same.
+    parts.user = pool_->shared().user->name;
     parts.role = pool_->settings().address.user;
   }
   // Functions may read what no session says to a server for the sake of its rows.

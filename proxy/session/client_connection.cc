@@ -63,7 +63,7 @@ bool ClientConnection::start(bool has_spoken) {
 
 const std::string& ClientConnection::user_name() const {
   static const std::string none;
-  return pool_ != nullptr ? pool_->shared().user->name
+  return pool_ != nullptr ? member_->user->name
          : startup_       ? startup_->user()
          : admin_         ? admin_->user()
                           : none;
@@ -388,7 +388,7 @@ void ClientConnection::link_granted(ServerLink& link) {
 ServerLink* ClientConnection::release_link() {
   query_at_ = TimePoint();
   ServerLink* link = link_;
-  const bool session_mode = pool_->settings().mode == conf::PoolMode::Session;
+  const bool session_mode = member_->settings.mode == conf::PoolMode::Session;
   if (session_) {
     session_->leave_link();
   }
@@ -405,6 +405,7 @@ ServerLink* ClientConnection::release_link() {
   }
   link->let_go();
   move(ConnectionEvent::LinkLeft);
+  leave_pool();
   return link;
 }
 
@@ -433,7 +434,7 @@ void ClientConnection::note_answers(const ServerStep& step) {
     count(stats.transaction_us, since(transaction_at_));
     transaction_at_ = now;
   }
-  if (pool_->settings().mode == conf::PoolMode::Statement &&
+  if (member_->settings.mode == conf::PoolMode::Statement &&
       link_->state().status != TransactionStatus::Idle) {
     close(CloseReason::StatementModeTransaction);
   }
@@ -548,7 +549,8 @@ void ClientConnection::close_with(const Error& fatal, CloseReason reason) {
   }
   if (pool_ != nullptr) {
     pool_->shared().database->clients.give_back();
-    pool_->shared().user->clients.give_back();
+    pool_->shared().clients.fetch_sub(1);
+    member_->user->clients.give_back();
     worker_->group().entrance().leave();
   }
   login_ended();

@@ -79,8 +79,10 @@ class ClientConnection final : private Transport::Handler {
   // The login may go on: a secret was looked up.
   void secret_found(const SecretLookup& found);
   void keep_early_bytes(std::string_view bytes);
-  // It is a client of that pool from now on, counted in the limits of its database and user.
-  void counted_in(const std::shared_ptr<PoolRuntime>& shared);
+  // It is a client of that pool from now on, counted in the limits of its database and of its own user.
+  void counted_in(const std::shared_ptr<PoolRuntime>& shared, const std::shared_ptr<UserRuntime>& user);
+  // Its pool is that of others since a reload (PoolMember::next): once it holds no link it goes to its own.
+  void leave_pool();
   // Authenticated, and its startup parameters taken. False: the connection was closed.
   bool startup_done();
   // Its password was right.
@@ -158,6 +160,7 @@ class ClientConnection final : private Transport::Handler {
   void keep_rest(std::string_view rest);
   void use_link(ServerLink& link);
   void wait_for_link();
+  void enter_pool(Pool& pool);
   void began_to_wait();
   ServerLink* take_link_of(Pool& pool);
   Route choose();
@@ -216,6 +219,7 @@ class ClientConnection final : private Transport::Handler {
   std::unique_ptr<ReplicationRelay> replication_;  // instead, once a replication client has logged in
   std::unique_ptr<OwnQuery> own_query_;            // while a server is asked about startup parameters
   Pool* pool_ = nullptr;
+  const PoolMember* member_ = nullptr;  // its user's part of pool_
   // While a lone read waits for a replica's link, or is there:
   Pool* routed_pool_ = nullptr;
   std::shared_ptr<NodeRuntime> routed_;

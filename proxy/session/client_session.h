@@ -191,6 +191,8 @@ class ClientSession {
   // ---- where there are replicas ----
   // From now on it is known what the session writes, and what it must find in what it reads.
   void track_writes(std::unique_ptr<SessionFreshness> freshness);
+  // From its next link on it is another at the server.
+  void set_server_user(uint64_t user_id) { user_id_ = user_id; }
   SessionFreshness* freshness() const { return freshness_.get(); }
   // Does `in` begin with a batch that a replica may answer? reading() are the tables then.
   LoneRead lone_read(std::string_view in);
@@ -451,7 +453,7 @@ class ClientSession {
   SessionContext* context_;
   DatabaseScope* scope_;
   const uint64_t serial_;  // no other session of this process has it
-  uint64_t user_id_;       // tells users apart: names mean different things to them
+  uint64_t user_id_;       // tells servers' users apart: names mean different things to them
   uint32_t process_id_ = 0;
   bool asks_shape_ = false;  // of a statement: nothing is taken until the link has answered
   LinkState* link_ = nullptr;

@@ -215,7 +215,8 @@ bool ClientStartup::authenticated() {
     connection_->close_with(unknown, CloseReason::LoginFailed);
     return false;
   }
-  pool_ = worker_->group().pool(*config_, database_, user_);
+  const std::shared_ptr<UserRuntime> its_user = worker_->group().directory().user(user_);
+  pool_ = worker_->group().pool(*config_, database_, config_->server_user(database_, user_));
   if (pool_->database->disabled.load()) {
     return refuse(sqlstate::kCannotConnectNow, "database \"" + database_ + "\" is disabled");
   }
@@ -233,24 +234,27 @@ bool ClientStartup::authenticated() {
     entrance.leave();
     return refuse_too_many("max_db_client_connections", " for database \"" + database_ + "\"");
   }
-  if (!pool_->user->clients.take(user_limit)) {
+  if (!its_user->clients.take(user_limit)) {
     pool_->database->clients.give_back();
     entrance.leave();
     return refuse_too_many("max_user_client_connections", " for user \"" + user_ + "\"");
   }
-  connection_->counted_in(pool_);
-  {
-    const std::lock_guard lock(pool_->mutex);
-    if (pool_->secret == nullptr || !auth::equal_secrets(pool_->secret->secret, stored_secret_) ||
-        (!pool_->secret->client_keys && login_->scram_keys())) {
-      auto secret = std::make_shared<PoolSecret>();
-      secret->secret = stored_secret_;
-      secret->client_keys = login_->scram_keys();
-      pool_->secret = std::move(secret);
-    }
-  }
+  connection_->counted_in(pool_, its_user);
+  note_secret();
   login_.reset();
   return (replication_ != ReplicationKind::None || take_startup_parameters()) && connection_->startup_done();
+}
+
+// For the servers, which may ask for it.
+void ClientStartup::note_secret() {
+  const std::lock_guard lock(pool_->database->mutex);
+  std::shared_ptr<const PoolSecret>& known = pool_->database->secrets[user_];
+  if (known == nullptr || !auth::equal_secrets(known->secret, stored_secret_) || (!known->client_keys && login_->scram_keys())) {
+    auto secret = std::make_shared<PoolSecret>();
+    secret->secret = stored_secret_;
+    secret->client_keys = login_->scram_keys();
+    known = std::move(secret);
+  }
 }
 
 bool ClientStartup::is_ignored(std::string_view parameter) const {

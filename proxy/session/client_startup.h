@@ -94,6 +94,7 @@ class ClientStartup {
   bool on_exchange_bytes();
   bool login_failed(std::string answer);
   bool authenticated();
+  void note_secret();
   bool refuse(std::string_view sqlstate, std::string message);
   bool refuse_too_many(std::string_view setting, const std::string& whose);
   std::optional<AuthMethod> method_for(bool* hba_rejected);

@@ -60,6 +60,32 @@ void ClientConnection::began_to_wait() {
   wait_since_ = worker_->now();
 }
 
+void ClientConnection::leave_pool() {
+  if (member_ == nullptr || member_->next == nullptr || session_ == nullptr) {
+    return;
+  }
+  if (state_ == ConnectionState::Waits) {
+    worker_->stop_waiting(waited_pool(), *this);
+    enter_pool(worker_->pool(member_->next));
+    reroute();
+  } else if (state_ == ConnectionState::Idle) {
+    enter_pool(worker_->pool(member_->next));
+  }
+}
+
+void ClientConnection::enter_pool(Pool& pool) {
+  pool_->shared().clients.fetch_sub(1);
+  pool.shared().clients.fetch_add(1);
+  pool_ = &pool;
+  member_ = &worker_->pool_member(pool, member_->user);
+  session_->set_server_user(pool.shared().user->id);
+  if (session_->freshness() != nullptr) {
+    const uint64_t last_write = session_->freshness()->last_write();
+    track_writes();
+    session_->freshness()->must_see(last_write);
+  }
+}
+
 void ClientConnection::link_refused(const Error& why) {
   transport_.resume();
   if (startup_) {
@@ -148,7 +174,11 @@ void ClientConnection::check_timeouts(TimePoint now) {
   if (pool_ == nullptr) {
     return;
   }
-  const PoolSettings& settings = pool_->settings();
+  leave_pool();
+  if (is_closed()) {
+    return;
+  }
+  const ClientSettings& settings = member_->settings;
   if (state_ == ConnectionState::AwaitsAnswer) {
     // Whoever asks has its own troubles.
     if (passed(wait_since_, kMostFlightWait)) {

@@ -14,8 +14,11 @@ constexpr size_t kCancelKeyBytes32 = 32;
 
 }  // namespace
 
-void ClientConnection::counted_in(const std::shared_ptr<PoolRuntime>& shared) {
+void ClientConnection::counted_in(const std::shared_ptr<PoolRuntime>& shared,
+                                  const std::shared_ptr<UserRuntime>& user) {
   pool_ = &worker_->pool(shared);
+  member_ = &worker_->pool_member(*pool_, user);
+  shared->clients.fetch_add(1);
 }
 
 void ClientConnection::secret_found(const SecretLookup& found) {
@@ -125,10 +128,10 @@ void ClientConnection::become_session() {
   session_ = std::make_unique<ClientSession>(worker_->session_context(), pool_->shared().database->scope,
                                              pool_->shared().user->id);
   session_->begin(startup_->settings(), process_id_);
-  if (pool_->settings().mode == conf::PoolMode::Session) {
+  if (member_->settings.mode == conf::PoolMode::Session) {
     session_->keep_link_forever();
   }
-  if (pool_->settings().mode == conf::PoolMode::Transaction) {
+  if (member_->settings.mode == conf::PoolMode::Transaction) {
     session_->defer_begin();
   }
   worker_->retire(std::move(startup_));

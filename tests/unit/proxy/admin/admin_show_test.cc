@@ -42,12 +42,13 @@ class AdminShow : public testing::Test {
 
   SocketSnapshot& client(const char* state) {
     auto& clients = view_.workers[0].clients;
-    clients.push_back({.id = 64, .user = "alice", .database = "app", .state = state});
+    clients.push_back({.id = 64, .user = "alice", .pool_user = "alice", .database = "app", .state = state});
     return clients.back();
   }
   SocketSnapshot& server(const char* state) {
     auto& servers = view_.workers[0].servers;
-    servers.push_back({.id = 0xabc0, .user = "alice", .database = "app", .state = state});
+    servers.push_back(
+        {.id = 0xabc0, .user = "alice", .pool_user = "alice", .database = "app", .state = state});
     return servers.back();
   }
 
