@@ -168,6 +168,23 @@ std::string string_value(std::string_view text) {
 constexpr std::string_view kBeforeString[] = {"SELECT",   "LOAD",    "DO",  "COMMIT",
                                               "ROLLBACK", "PREPARE", "SHOW"};
 
+// What statements begin with: before one of these, other names are those of a database and a user.
+constexpr std::string_view kStatementWords[] = {
+    "ABORT",    "ALTER",   "ANALYZE", "BEGIN",   "CALL",    "CHECKPOINT", "CLOSE",    "CLUSTER",
+    "COMMENT",  "COMMIT",  "COPY",    "CREATE",  "DECLARE", "DEALLOCATE", "DELETE",   "DISCARD",
+    "DO",       "DROP",    "END",     "EXECUTE", "EXPLAIN", "FETCH",      "GRANT",    "IMPORT",
+    "INSERT",   "LISTEN",  "LOAD",    "LOCK",    "MERGE",   "MOVE",       "NOTIFY",   "PREPARE",
+    "REASSIGN", "REFRESH", "REINDEX", "RELEASE", "RESET",   "REVOKE",     "ROLLBACK", "SAVEPOINT",
+    "SECURITY", "SELECT",  "SET",     "SHOW",    "START",   "TABLE",      "TRUNCATE", "UNLISTEN",
+    "UPDATE",   "VACUUM",  "VALUES",  "WITH"};
+
+template <size_t kCount>
+bool is_one_of(const Token& token, const std::string_view (&words)[kCount]) {
+  return token.kind == TokenKind::Word &&
+         std::any_of(std::begin(words), std::end(words),
+                     [&](std::string_view word) { return same_word(token.text, word); });
+}
+
 Error syntax_error(std::string message) {
   return {sqlstate::kSyntaxError, std::move(message), "", "The console knows:\n" + admin_help()};
 }
@@ -249,7 +266,36 @@ class Parser {
     return {.verb = AdminVerb::Ignored, .tag = std::string(tag)};
   }
 
-  // What stands there, up to the end, is the statement; or a string is, behind names of database and user.
+  // A statement's first word, or a parenthesis behind a name.
+  bool begins_statement_at(size_t ahead) const {
+    return is_one_of(peek(ahead), kStatementWords) || (ahead > 0 && peek(ahead).is('('));
+  }
+
+  // Of a database and a user, before a statement that is no string.
+  size_t names_before_statement() const {
+    constexpr size_t kMost = 2;
+    for (size_t names = 0; names <= kMost; names++) {
+      if (begins_statement_at(names)) {
+        return names;
+      }
+      if (!is_name_at(names)) {
+        break;
+      }
+    }
+    return 0;
+  }
+
+  void take_names(size_t names, AdminCommand& command) {
+    if (names > 0) {
+      command.argument = take_name();
+    }
+    if (names > 1) {
+      command.user = take_name();
+    }
+  }
+
+  // Behind names of database and user, what stands there up to the end is the statement, or the string that
+  // stands there has it.
   Result<AdminCommand> explain() {
     AdminCommand command{.verb = AdminVerb::Explain, .tag = "EXPLAIN"};
     if (at_end()) {
@@ -258,21 +304,15 @@ class Parser {
     const size_t names = tokens_.size() - at_ - 1;
     const Token& last = tokens_.back();
     const bool is_text = last.kind == TokenKind::String || last.kind == TokenKind::DollarString;
-    const bool begins_statement = peek().kind == TokenKind::Word &&
-                                  std::any_of(std::begin(kBeforeString), std::end(kBeforeString),
-                                              [&](auto word) { return same_word(peek().text, word); });
-    const bool named = (names == 0 || is_name()) && (names < 2 || is_name_at(1)) && !begins_statement;
+    const bool named =
+        (names == 0 || is_name()) && (names < 2 || is_name_at(1)) && !is_one_of(peek(), kBeforeString);
     if (!is_text || names > 2 || !named) {
+      take_names(names_before_statement(), command);
       const char* begin = peek().text.data();
       command.statement.assign(begin, last.text.data() + last.text.size());
       return command;
     }
-    if (names > 0) {
-      command.argument = take_name();
-    }
-    if (names > 1) {
-      command.user = take_name();
-    }
+    take_names(names, command);
     command.statement = string_value(last.text);
     if (command.statement.empty()) {
       return syntax_error("EXPLAIN wants a statement, in '…' or $$…$$");
@@ -612,7 +652,7 @@ std::string admin_help() {
     help += '|';
   }
   help.pop_back();
-  help += "\n\tEXPLAIN [<db> [<user>]] '<statement>'";
+  help += "\n\tEXPLAIN [<db> [<user>]] <statement>";
   help += "\n\tSET <setting> = '<value>'";
   for (const VerbRow& row : kVerbs) {
     if (!row.help.empty()) {

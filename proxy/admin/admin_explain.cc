@@ -164,7 +164,7 @@ Result<Asked> who_asks(const AdminCommand& command, const AdminView& view) {
     for (const auto& [configured, entry] : view.config->conf.databases) {
       if (configured != "*" && !name.empty()) {
         return Error{sqlstate::kInvalidParameterValue, "there are several databases", "",
-                     "Say which: EXPLAIN database 'statement'."};
+                     "Say which: EXPLAIN database statement."};
       }
       name = configured != "*" ? configured : name;
     }
@@ -174,12 +174,7 @@ Result<Asked> who_asks(const AdminCommand& command, const AdminView& view) {
   if (found == view.databases.end()) {
     return Error{sqlstate::kInvalidCatalogName, "no such database, or nobody has used it yet: " + name};
   }
-  std::string role = command.user;
-  if (const NodeSetRef set = (*found)->current_nodes();
-      set != nullptr && !set->primary().address.user.empty()) {
-    role = set->primary().address.user;
-  }
-  return Asked{*found, role};
+  return Asked{*found, view.config->server_user(name, command.user)};
 }
 
 }  // namespace

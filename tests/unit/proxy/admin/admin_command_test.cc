@@ -72,6 +72,17 @@ TEST(AdminCommand, ExplainsAStatementInAStringOrAsItStands) {
     EXPECT_EQ(parsed(std::string("EXPLAIN  ") + text + " ; ").statement, text);
     EXPECT_EQ(parsed(std::string("EXPLAIN  ") + text).argument, "");
   }
+  command = parsed("EXPLAIN app alice SELECT 'a', b FROM t");
+  EXPECT_EQ(command.argument, "app");
+  EXPECT_EQ(command.user, "alice");
+  EXPECT_EQ(command.statement, "SELECT 'a', b FROM t");
+  command = parsed("explain \"select\" select 1 ;");
+  EXPECT_EQ(command.argument, "select");
+  EXPECT_EQ(command.user, "");
+  EXPECT_EQ(command.statement, "select 1");
+  EXPECT_EQ(parsed("EXPLAIN app (SELECT 1) UNION (SELECT 2)").statement, "(SELECT 1) UNION (SELECT 2)");
+  EXPECT_EQ(parsed("EXPLAIN copy (SELECT 1) TO STDOUT").statement, "copy (SELECT 1) TO STDOUT");
+  EXPECT_EQ(parsed("EXPLAIN nonsense of 1 kind").statement, "nonsense of 1 kind");
   EXPECT_EQ(refused("EXPLAIN").substr(0, 5), "42601");
   EXPECT_EQ(refused("EXPLAIN app ''").substr(0, 5), "42601");
   EXPECT_TRUE(is_harmless(parsed("EXPLAIN 'DROP TABLE t'")));
