@@ -9,6 +9,7 @@
 #include "protocol/auth/secret_bytes.h"
 #include "protocol/error_response.h"
 #include "proxy/control/auth_query.h"
+#include "proxy/control/auth_target.h"
 #include "proxy/log.h"
 
 namespace sportello::proxy {
@@ -294,15 +295,23 @@ bool WorkerGroup::look_up_secret(Worker& worker, ClientConnection& connection, c
   if (auth_query == nullptr) {
     return false;
   }
-  const uint32_t process_id = connection.process_id();
-  Worker* asker = &worker;
-  return auth_query->look_up(config(), database, user, [asker, process_id](SecretLookup found) {
+  const auto answer = [asker = &worker, process_id = connection.process_id()](SecretLookup found) {
     asker->loop().post([asker, process_id, found = std::move(found)] {
       if (ClientConnection* client = asker->find_client(process_id)) {
         client->secret_found(found);
       }
     });
-  });
+  };
+  const RuntimeConfigRef in_force = config();
+  const std::string& asked = auth_database(*in_force, database);
+  if (directory_.is_disabled(asked) && auth_target(*in_force, database)) {
+    SecretLookup refused;
+    refused.failed = true;
+    refused.why = "authentication database \"" + asked + "\" is disabled";
+    answer(std::move(refused));
+    return true;
+  }
+  return auth_query->look_up(in_force, database, user, answer);
 }
 
 // ---- pools, across workers ----

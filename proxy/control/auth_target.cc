@@ -11,6 +11,12 @@ const std::string& either(const std::string& first, const std::string& otherwise
 
 }  // namespace
 
+const std::string& auth_database(const RuntimeConfig& config, const std::string& client_database) {
+  const conf::Database* entry = config.database(client_database);
+  const std::string& its_own = entry != nullptr ? entry->auth_dbname : config.conf.auth_dbname;
+  return either(either(its_own, config.conf.auth_dbname), client_database);
+}
+
 std::optional<AuthTarget> auth_target(const RuntimeConfig& config, const std::string& client_database,
                                       const PrimaryOf& primary_of) {
   static const conf::Database no_database;
@@ -18,8 +24,7 @@ std::optional<AuthTarget> auth_target(const RuntimeConfig& config, const std::st
   const conf::Database& settings = of_client != nullptr ? *of_client : no_database;
   const std::string& user = either(settings.auth_user, config.conf.auth_user);
   const std::string& query = either(settings.auth_query, config.conf.auth_query);
-  const std::string& database =
-      either(either(settings.auth_dbname, config.conf.auth_dbname), client_database);
+  const std::string& database = auth_database(config, client_database);
   const conf::Database* entry = config.database(database);
   if (user.empty() || query.empty() || entry == nullptr) {
     return std::nullopt;

@@ -29,6 +29,9 @@ struct AuthTarget {
 inline constexpr std::chrono::milliseconds kAuthQueryDeadline{5'000};
 inline constexpr std::chrono::milliseconds kAuthStatementTimeout{4'500};
 
+// Where the users of a database's clients are looked up.
+const std::string& auth_database(const RuntimeConfig& config, const std::string& client_database);
+
 // Nothing: no auth_user, no auth_query, or no entry to reach the database by.
 // `primary_of`: where a database's primary is now, if that is known.
 using PrimaryOf = std::function<std::optional<conf::ServerAddress>(const std::string& database)>;

@@ -122,6 +122,12 @@ std::vector<std::shared_ptr<DatabaseRuntime>> PoolDirectory::databases() {
   return values_of(databases_);
 }
 
+bool PoolDirectory::is_disabled(const std::string& database) {
+  const std::lock_guard lock(mutex_);
+  const auto found = databases_.find(database);
+  return found != databases_.end() && found->second->disabled.load();
+}
+
 std::vector<std::shared_ptr<UserRuntime>> PoolDirectory::users() {
   const std::lock_guard lock(mutex_);
   return values_of(users_);

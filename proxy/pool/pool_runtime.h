@@ -170,6 +170,8 @@ class PoolDirectory {
   std::vector<std::shared_ptr<PoolRuntime>> pools();
   std::vector<std::shared_ptr<DatabaseRuntime>> databases();
   std::vector<std::shared_ptr<UserRuntime>> users();
+  // DISABLE.
+  bool is_disabled(const std::string& database);
   // Drops a database and its pools if nobody else refers to them.
   void forget(const std::string& database);
 

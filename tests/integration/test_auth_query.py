@@ -348,3 +348,16 @@ def test_a_host_is_resolved_without_stopping_anybody(proxy, server):
                                        "gone": {"primary": "host=no-such-host.invalid dbname=app"}})
     assert attempt(process, "alice", PASSWORD, database="gone") == "57P03"
     assert attempt(process, "alice", PASSWORD) == "ok"
+
+
+def test_a_disabled_auth_dbname_lets_nobody_in_until_it_is_enabled(proxy, server):
+    databases = {"app": {"primary": server.dsn(), "auth_dbname": "users"}, "users": {"primary": server.dsn()}}
+    process = asking(proxy, databases=databases, users={"asker": "asker-secret", "postgres": "postgres-secret"})
+    with process.admin() as console:
+        console.execute("DISABLE users")
+        with process.raw() as client, pytest.raises(LoginFailed) as refused:
+            client.login("alice", "app", PASSWORD)
+        assert 'authentication database "users" is disabled' in refused.value.fields["M"]
+        assert attempt(process, "asker", "asker-secret") == "ok"  # of the file
+        console.execute("ENABLE users")
+        assert attempt(process, "alice", PASSWORD) == "ok"
