@@ -244,19 +244,36 @@ void WorkerGroup::pause_all() {
   post_all([](Worker& worker) { worker.close_idle_links([](ServerLink&) { return true; }); });
 }
 
-void WorkerGroup::suspend() {
-  suspended_.store(true);
+uint64_t WorkerGroup::suspend() {
+  uint64_t none = 0;
+  const uint64_t number = last_suspension_.fetch_add(1) + 1;
+  if (!suspension_.compare_exchange_strong(none, number)) {
+    return 0;
+  }
   entrance_.suspend();
   post_all([](Worker& worker) { worker.suspend(); });
+  return number;
 }
 
 bool WorkerGroup::end_suspend() {
-  if (!suspended_.exchange(false)) {
+  if (suspension_.exchange(0) == 0) {
     return false;
   }
+  read_again();
+  return true;
+}
+
+bool WorkerGroup::end_suspend(uint64_t suspension) {
+  if (suspension == 0 || !suspension_.compare_exchange_strong(suspension, 0)) {
+    return false;
+  }
+  read_again();
+  return true;
+}
+
+void WorkerGroup::read_again() {
   post_all([](Worker& worker) { worker.resume(); });
   entrance_.resume();
-  return true;
 }
 
 void WorkerGroup::resume_all() {

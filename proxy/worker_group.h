@@ -109,11 +109,14 @@ class WorkerGroup {
   // SIGUSR1 and SIGUSR2, as PgBouncer has them: PAUSE and RESUME of all databases.
   void pause_all();
   void resume_all();
+  // SUSPEND: no connection is accepted and nothing is read, but from the admin console, until its end. The
+  // number of this suspension; 0: it is suspended already.
+  uint64_t suspend();
   // False: it was not suspended.
   bool end_suspend();
-  // SUSPEND: no connection is accepted and nothing is read, but from the admin console, until resume_all().
-  void suspend();
-  bool is_suspended() const { return suspended_.load(); }
+  // Likewise, unless that suspension is over.
+  bool end_suspend(uint64_t suspension);
+  bool is_suspended() const { return suspension_.load() != 0; }
   // Somebody is about to drop or rename this database of a server, who has to wait until nobody is connected:
   // idle links to it are closed, whatever it is called here, and so are connections of our own, for a while.
   void leave_database(const std::string& dbname);
@@ -135,6 +138,7 @@ class WorkerGroup {
   static void note_name_ttls(const conf::Config& conf);
   PoolSettingsRef pool_settings(const RuntimeConfig& config, const PoolRuntime& pool);
   void renew_links();
+  void read_again();
   void keep_results(const RuntimeConfig& before, const RuntimeConfig& now);
   void nodes_changed(const DatabaseRuntime& database);
   void servers_changed();
@@ -159,7 +163,8 @@ class WorkerGroup {
   std::atomic<uint32_t> last_process_id_{0};
   std::atomic<bool> draining_{false};
   std::atomic<bool> refuses_clients_{false};
-  std::atomic<bool> suspended_{false};
+  std::atomic<uint64_t> suspension_{0};  // 0: none
+  std::atomic<uint64_t> last_suspension_{0};
   std::atomic<AuthQuery*> auth_query_{nullptr};
   std::mutex settled_mutex_;
   std::function<void()> on_write_settled_;  // guarded by settled_mutex_

@@ -39,7 +39,7 @@ constexpr VerbRow kVerbs[] = {
     {"KILL", AdminVerb::Kill, Argument::OptionalDatabase, "KILL [<db>]"},
     {"KILL_CLIENT", AdminVerb::KillClient, Argument::Client, "KILL_CLIENT <id>"},
     {"FLUSH", AdminVerb::FlushCache, Argument::Cache, "FLUSH CACHE [TABLE <table>|RULE <rule>]"},
-    {"SUSPEND", AdminVerb::Suspend, Argument::None, ""},
+    {"SUSPEND", AdminVerb::Suspend, Argument::None, "SUSPEND"},
     {"SHUTDOWN", AdminVerb::Shutdown, Argument::ShutdownMode, "SHUTDOWN [WAIT_FOR_SERVERS|WAIT_FOR_CLIENTS]"},
     {"WAIT_CLOSE", AdminVerb::WaitClose, Argument::OptionalDatabase, "WAIT_CLOSE [<db>]"},
 };

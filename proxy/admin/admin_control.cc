@@ -8,6 +8,8 @@
 #include "proxy/admin/admin_gather.h"
 #include "proxy/admin/admin_show.h"
 #include "proxy/admin/admin_view.h"
+#include "proxy/admin/link_holders.h"
+#include "proxy/log.h"
 #include "proxy/worker_group.h"
 
 namespace sportello::proxy {
@@ -51,7 +53,7 @@ void close_idle(WorkerGroup& group, const Databases& databases, bool only_outdat
 
 }  // namespace
 
-void AdminControl::carry_out(const AdminCommand& command, Done done) {
+void AdminControl::carry_out(const AdminCommand& command, Done done, Tell tell) {
   auto found = databases(command);
   if (!found) {
     answer(done, found.error());
@@ -77,7 +79,7 @@ void AdminControl::carry_out(const AdminCommand& command, Done done) {
       reload(std::move(done));
       return;
     case AdminVerb::Pause:
-      pause(targets, std::move(done));
+      pause(targets, std::move(done), std::move(tell));
       return;
     case AdminVerb::Resume:
       answer(done, resume(command, targets));
@@ -156,13 +158,29 @@ void AdminControl::answer(const Done& done, Result<AdminAnswer> result) const {
   home_->loop().post([done, result = std::move(result)]() mutable { done(std::move(result)); });
 }
 
-void AdminControl::look_until_done(std::function<bool()> look) {
+void AdminControl::look_until_done(std::function<bool()> look, std::function<void()> undo) {
+  undo_ = std::move(undo);
   on_look_ = [this, look = std::move(look)] {
     if (look()) {
       look_timer_.reset();
     }
   };
   look_timer_ = home_->loop().every(kLook, &on_look_);
+}
+
+bool AdminControl::cancel() {
+  if (!look_timer_) {
+    return false;
+  }
+  look_timer_.reset();
+  undo_();
+  return true;
+}
+
+void AdminControl::closed() {
+  if (home_->group().end_suspend(std::exchange(suspension_, 0))) {
+    log_info("the console that said SUSPEND is gone: everybody is read again");
+  }
 }
 
 // ---- commands ----
@@ -220,13 +238,25 @@ void AdminControl::change_setting(const AdminCommand& command, Done done) {
                                 });
 }
 
-// From now on nobody is given a link; those in use are waited for.
-void AdminControl::pause(const Databases& databases, Done done) {
+// From now on nobody is given a link; those in use are waited for, and so are sessions that keep theirs: what
+// they have there cannot be had again.
+void AdminControl::pause(const Databases& databases, Done done, Tell tell) {
+  Databases ours;  // not somebody else's before
   for (const auto& database : databases) {
-    database->paused = true;
+    if (!database->paused.exchange(true)) {
+      ours.push_back(database);
+    }
   }
   close_idle(home_->group(), databases, false);
-  look_until_done([this, databases, done = std::move(done)] {
+  const auto undo = [this, ours] {
+    for (const auto& database : ours) {
+      database->paused = false;
+    }
+    home_->group().post_serve_all();
+  };
+  const TimePoint tell_at = home_->now() + kTellAfter;
+  const auto look = [this, databases, done = std::move(done), tell = std::move(tell), tell_at,
+                     told = false]() mutable {
     if (std::any_of(databases.begin(), databases.end(),
                     [](const auto& each) { return !each->paused.load(); })) {
       answer(done, Error{sqlstate::kQueryCanceled, "PAUSE ended by a RESUME"});
@@ -238,8 +268,24 @@ void AdminControl::pause(const Databases& databases, Done done) {
       return true;
     }
     close_idle(home_->group(), databases, false);
+    if (!told && home_->now() >= tell_at) {
+      told = true;
+      tell_whom_it_waits_for(databases, tell);
+    }
     return false;
-  });
+  };
+  look_until_done(look, undo);
+}
+
+void AdminControl::tell_whom_it_waits_for(const Databases& databases, const Tell& tell) {
+  gather<std::vector<LinkHolder>>(
+      *home_, [databases](Worker& worker) { return link_holders(worker, databases); },
+      [tell](const std::vector<std::vector<LinkHolder>>& holders) {
+        const AdminNotice notice = waits_for(holders);
+        if (!notice.detail.empty()) {
+          tell(notice);
+        }
+      });
 }
 
 Result<AdminAnswer> AdminControl::resume(const AdminCommand& command, const Databases& databases) {
@@ -260,37 +306,41 @@ Result<AdminAnswer> AdminControl::resume(const AdminCommand& command, const Data
 // suspend_timeout, are closed.
 void AdminControl::suspend(Done done) {
   WorkerGroup& group = home_->group();
-  if (group.is_suspended()) {
+  const uint64_t suspension = group.suspend();
+  if (suspension == 0) {
     answer(done, Error{sqlstate::kInvalidParameterValue, "already suspended"});
     return;
   }
-  group.suspend();
+  suspension_ = suspension;
   const TimePoint deadline = home_->now() + group.config()->conf.suspend_timeout;
   auto asking = std::make_shared<bool>(false);
   auto over = std::make_shared<bool>(false);
-  look_until_done([this, deadline, done = std::move(done), asking, over] {
-    if (!home_->group().is_suspended()) {
-      answer(done, Error{sqlstate::kQueryCanceled, "SUSPEND ended by a RESUME"});
-      return true;
-    }
-    if (*over) {
-      answer(done, AdminAnswer());
-      return true;
-    }
-    if (home_->now() >= deadline) {
-      home_->group().post_all([](Worker& worker) { worker.close_unflushed(); });
-    }
-    if (!*asking) {
-      *asking = true;
-      gather<size_t>(
-          *home_, [](Worker& worker) { return worker.unflushed(); },
-          [asking, over](const std::vector<size_t>& unflushed) {
-            *asking = false;
-            *over = std::all_of(unflushed.begin(), unflushed.end(), [](size_t each) { return each == 0; });
-          });
-    }
-    return false;
-  });
+  look_until_done(
+      [this, deadline, done = std::move(done), asking, over] {
+        if (!home_->group().is_suspended()) {
+          answer(done, Error{sqlstate::kQueryCanceled, "SUSPEND ended by a RESUME"});
+          return true;
+        }
+        if (*over) {
+          answer(done, AdminAnswer());
+          return true;
+        }
+        if (home_->now() >= deadline) {
+          home_->group().post_all([](Worker& worker) { worker.close_unflushed(); });
+        }
+        if (!*asking) {
+          *asking = true;
+          gather<size_t>(
+              *home_, [](Worker& worker) { return worker.unflushed(); },
+              [asking, over](const std::vector<size_t>& unflushed) {
+                *asking = false;
+                *over =
+                    std::all_of(unflushed.begin(), unflushed.end(), [](size_t each) { return each == 0; });
+              });
+        }
+        return false;
+      },
+      [this] { closed(); });
 }
 
 void AdminControl::kill(const Databases& databases, Done done) {
@@ -337,28 +387,30 @@ void AdminControl::reconnect(const Databases& databases) {
 void AdminControl::wait_close(Databases databases, Done done) {
   auto asking = std::make_shared<bool>(false);
   auto over = std::make_shared<bool>(false);
-  look_until_done([this, databases = std::move(databases), done = std::move(done), asking, over] {
-    if (*over) {
-      answer(done, AdminAnswer());
-      return true;
-    }
-    if (!*asking) {
-      *asking = true;
-      gather<size_t>(
-          *home_,
-          [databases](Worker& worker) {
-            return static_cast<size_t>(
-                std::count_if(worker.links().begin(), worker.links().end(), [&](const auto& link) {
-                  return holds(databases, database_of(*link)) && link->is_outdated();
-                }));
-          },
-          [asking, over](const std::vector<size_t>& outdated) {
-            *asking = false;
-            *over = std::all_of(outdated.begin(), outdated.end(), [](size_t each) { return each == 0; });
-          });
-    }
-    return false;
-  });
+  look_until_done(
+      [this, databases = std::move(databases), done = std::move(done), asking, over] {
+        if (*over) {
+          answer(done, AdminAnswer());
+          return true;
+        }
+        if (!*asking) {
+          *asking = true;
+          gather<size_t>(
+              *home_,
+              [databases](Worker& worker) {
+                return static_cast<size_t>(
+                    std::count_if(worker.links().begin(), worker.links().end(), [&](const auto& link) {
+                      return holds(databases, database_of(*link)) && link->is_outdated();
+                    }));
+              },
+              [asking, over](const std::vector<size_t>& outdated) {
+                *asking = false;
+                *over = std::all_of(outdated.begin(), outdated.end(), [](size_t each) { return each == 0; });
+              });
+        }
+        return false;
+      },
+      [] {});
 }
 
 void AdminControl::shutdown(ShutdownWish wish, const Done& done) {

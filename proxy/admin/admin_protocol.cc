@@ -11,13 +11,16 @@
 namespace sportello::proxy {
 namespace {
 
-void append_notice(std::string& out, const std::string& message, const std::string& detail) {
+void append_notice(std::string& out, const AdminNotice& notice) {
   WireWriter writer(out);
   writer.begin(backend::kNoticeResponse);
   writer.u8('S').cstring("NOTICE").u8('V').cstring("NOTICE").u8('C').cstring("00000").u8('M').cstring(
-      message);
-  if (!detail.empty()) {
-    writer.u8('D').cstring(detail);
+      notice.message);
+  if (!notice.detail.empty()) {
+    writer.u8('D').cstring(notice.detail);
+  }
+  if (!notice.hint.empty()) {
+    writer.u8('H').cstring(notice.hint);
   }
   writer.u8(0).end();
 }
@@ -221,7 +224,7 @@ void AdminProtocol::end_simple_command(const AdminCommand& command, const AdminA
     }
   }
   if (!answer.notice.empty()) {
-    append_notice(out, answer.notice, answer.detail);
+    append_notice(out, {answer.notice, answer.detail});
   }
   append_command_complete(out, tag_of(command));
 }
@@ -366,7 +369,7 @@ void AdminProtocol::end_execute(Portal& portal, AdminAnswer answer, std::string&
   portal.executed = true;
   portal.table = std::move(answer.table);
   if (!answer.notice.empty()) {
-    append_notice(out, answer.notice, answer.detail);
+    append_notice(out, {answer.notice, answer.detail});
   }
   send_rows(portal, out);
 }
@@ -510,6 +513,11 @@ AdminProtocol::Next AdminProtocol::finish(Result<AdminAnswer> answer, std::strin
     end_execute(portal->second, *std::move(answer), out);
   }
   return advance(out);
+}
+
+void AdminProtocol::note(const AdminNotice& notice, std::string& out) const {
+  invariant(running_.has_value(), "only a command that runs has something to say");
+  append_notice(out, notice);
 }
 
 // ---- errors ----

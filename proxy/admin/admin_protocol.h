@@ -23,6 +23,13 @@
 
 namespace sportello::proxy {
 
+// What a command says while it is carried out.
+struct AdminNotice {
+  std::string message = {};
+  std::string detail = {};
+  std::string hint = {};
+};
+
 // What a command that was carried out says.
 struct AdminAnswer {
   std::optional<AdminTable> table = {};  // of Show
@@ -58,6 +65,7 @@ class AdminProtocol {
   // While it runs.
   const AdminCommand& command() const { return *running_; }
   Next finish(Result<AdminAnswer> answer, std::string& out);
+  void note(const AdminNotice& notice, std::string& out) const;
   bool is_running() const { return running_.has_value(); }
   const std::string& violation() const { return violation_; }
 

@@ -1,5 +1,6 @@
 #include "proxy/admin/admin_session.h"
 
+#include "protocol/sqlstate.h"
 #include "proxy/admin/admin_show.h"
 #include "proxy/log.h"
 #include "proxy/session/client_connection.h"
@@ -36,6 +37,22 @@ void AdminSession::finished(Result<AdminAnswer> answer) {
   proceed(next, out);
 }
 
+// The command may be over by now.
+void AdminSession::told(const AdminNotice& notice) {
+  if (!protocol_.is_running()) {
+    return;
+  }
+  std::string out;
+  protocol_.note(notice, out);
+  connection_->write(out);
+}
+
+void AdminSession::cancel() {
+  if (control_.cancel()) {
+    finished(Error{sqlstate::kQueryCanceled, "canceling statement due to user request"});
+  }
+}
+
 void AdminSession::proceed(AdminProtocol::Next next, const std::string& out) {
   connection_->write(out);
   if (connection_->unsent_bytes() > kMaxUnsentBytes) {
@@ -62,12 +79,22 @@ void AdminSession::run(const AdminCommand& command) {
              command.argument);
   }
   // By the time the answer is there, client and session may be gone.
-  control_.carry_out(command, [worker = worker_, id = connection_->process_id()](Result<AdminAnswer> answer) {
+  const auto session = [worker = worker_, id = connection_->process_id()]() -> AdminSession* {
     ClientConnection* client = worker->find_client(id);
-    if (client != nullptr && client->admin() != nullptr) {
-      client->admin()->finished(std::move(answer));
-    }
-  });
+    return client != nullptr ? client->admin() : nullptr;
+  };
+  control_.carry_out(
+      command,
+      [session](Result<AdminAnswer> answer) {
+        if (AdminSession* its = session()) {
+          its->finished(std::move(answer));
+        }
+      },
+      [session](const AdminNotice& notice) {
+        if (AdminSession* its = session()) {
+          its->told(notice);
+        }
+      });
 }
 
 }  // namespace sportello::proxy

@@ -25,6 +25,10 @@ class AdminSession {
 
   // May close the connection; the session lives on until the worker's callbacks have returned.
   void on_bytes(std::string_view bytes);
+  // A cancel request: a command that waits for others waits no longer.
+  void cancel();
+  // The connection is about to go.
+  void closed() { control_.closed(); }
   const std::string& user() const { return user_; }
 
  private:
@@ -33,6 +37,7 @@ class AdminSession {
   void proceed(AdminProtocol::Next next, const std::string& out);
   void run(const AdminCommand& command);
   void finished(Result<AdminAnswer> answer);
+  void told(const AdminNotice& notice);
 
   Worker* worker_;
   ClientConnection* connection_;

@@ -547,6 +547,9 @@ void ClientConnection::close_with(const Error& fatal, CloseReason reason) {
     link->let_go();
     worker_->link_orphaned(*link);
   }
+  if (admin_) {
+    admin_->closed();
+  }
   if (pool_ != nullptr) {
     pool_->shared().database->clients.give_back();
     pool_->shared().clients.fetch_sub(1);

@@ -2,6 +2,7 @@
 // client cancels, a time limit passes.
 #include <algorithm>
 
+#include "proxy/admin/admin_session.h"
 #include "proxy/session/client_connection.h"
 #include "proxy/worker.h"
 
@@ -117,6 +118,10 @@ void ClientConnection::fail_waiting(const Error& why) {
 }
 
 void ClientConnection::cancel() {
+  if (admin_) {
+    admin_->cancel();
+    return;
+  }
   if (replication_) {
     if (!startup_) {
       worker_->cancel_on(*link_);

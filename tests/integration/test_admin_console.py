@@ -1,6 +1,7 @@
 """The admin console beside what test_admin.py asks of it: real drivers use it, what it shows is true, its waits end as they should."""
 import asyncio
 import contextlib
+import signal
 import subprocess
 import threading
 import time
@@ -12,6 +13,7 @@ import pytest
 from sportello_testing import wire
 from sportello_testing.proxy_process import IS_PGBOUNCER
 from sportello_testing.waiting import stays_true, wait_until
+from sportello_testing.wire_client import errors, rows
 
 pytestmark = pytest.mark.skipif(IS_PGBOUNCER, reason="the console of ours")
 
@@ -188,6 +190,124 @@ def test_a_pause_whose_admin_leaves_stays(primary, proxy):
         execute(process, "PAUSE app")
         execute(process, "RESUME app")
         busy.execute("SELECT 1")
+
+
+def notice_to(console):
+    """The fields of the next notice."""
+    while True:
+        kind, body = console.read_message()
+        if kind == b"N":
+            return wire.error_fields(body)
+
+
+@pytest.fixture
+def keeper(proxy):
+    """A client that keeps its server connection, and a console whose PAUSE waits for it."""
+    opened = []
+
+    def make(command="PAUSE", sql="LISTEN l", **settings):
+        process = proxy(**settings)
+        client, console = process.wire(), process.wire("postgres", "sportello")
+        opened.extend([client, console])
+        client.query(sql)
+        console.send(wire.query(command))
+        return process, client, console
+    yield make
+    for each in opened:
+        each.close()
+
+
+@pytest.mark.parametrize("sql, why", [("LISTEN l", "listen"), ("CREATE TEMP TABLE t ()", "temporary object"), ("BEGIN; SELECT 1", "in a transaction")])
+def test_a_pause_tells_whom_it_waits_for(keeper, workers, sql, why):
+    process, client, console = keeper(sql=sql, workers=workers)
+    told = notice_to(console)
+    number = one(process, "CLIENTS", user="alice")["id"]
+    assert told["M"] == "PAUSE waits for 1 client that holds a server connection"
+    assert told["D"].startswith(f"client {number} (alice in app): ") and why in told["D"]
+    client.query("ROLLBACK" if sql.startswith("BEGIN") else "DISCARD ALL")
+    assert errors(console.read_until_ready()) == []
+    assert one(process, "DATABASES", name="app")["paused"] == 1
+
+
+@pytest.mark.parametrize("command", ["PAUSE", "PAUSE app"])
+def test_a_cancel_request_ends_a_pause_that_waits(keeper, workers, command):
+    process, client, console = keeper(command, workers=workers)
+    wait_until(lambda: one(process, "DATABASES", name="app")["paused"] == 1, "it is paused")
+    with process.raw() as canceller:
+        canceller.send(wire.cancel_request(console.process_id, console.secret_key))
+        canceller.read_until_closed()
+    assert errors(console.read_until_ready()) == ["57014"]
+    assert one(process, "DATABASES", name="app")["paused"] == 0
+    with process.wire() as other:
+        assert other.value("SELECT 1") == "1"
+    assert client.value("SELECT count(*) FROM pg_listening_channels()") == "1"
+
+
+def test_a_cancelled_pause_leaves_what_was_paused_before(keeper):
+    process, client, console = keeper("PAUSE")
+    wait_until(lambda: one(process, "DATABASES", name="app")["paused"] == 1, "it is paused")
+    with process.wire("postgres", "sportello") as second, process.raw() as canceller:
+        second.send(wire.query("PAUSE"))
+        second.read_until("NoticeResponse")
+        canceller.send(wire.cancel_request(second.process_id, second.secret_key))
+        assert errors(second.read_until_ready()) == ["57014"]
+    assert one(process, "DATABASES", name="app")["paused"] == 1
+    client.terminate()
+    assert errors(console.read_until_ready()) == []
+
+
+@pytest.mark.parametrize("command", ["RESUME", "RESUME app"])
+def test_a_pause_that_waits_ends_with_another_consoles_resume(keeper, command):
+    process, client, console = keeper()
+    wait_until(lambda: one(process, "DATABASES", name="app")["paused"] == 1, "it is paused")
+    execute(process, command)
+    assert errors(console.read_until_ready()) == ["57014"]
+    assert client.value("SELECT count(*) FROM pg_listening_channels()") == "1"
+
+
+@pytest.mark.parametrize("command", ["KILL app", "KILL_CLIENT {id}"])
+def test_a_pause_that_waits_ends_with_whom_it_waits_for(keeper, command):
+    process, client, console = keeper()
+    wait_until(lambda: one(process, "DATABASES", name="app")["paused"] == 1, "it is paused")
+    execute(process, command.format(id=one(process, "CLIENTS", user="alice")["id"]))
+    assert errors(console.read_until_ready()) == []
+    client.read_until_closed()
+    assert one(process, "DATABASES", name="app")["paused"] == 1
+
+
+def test_a_cancel_request_to_a_console_that_waits_for_nobody_does_nothing(proxy):
+    process = proxy()
+    with process.wire("postgres", "sportello") as console, process.raw() as canceller:
+        console.query("PAUSE app")
+        canceller.send(wire.cancel_request(console.process_id, console.secret_key))
+        canceller.read_until_closed()
+        assert errors(console.query("SHOW VERSION")) == []
+        assert one(process, "DATABASES", name="app")["paused"] == 1
+
+
+@pytest.mark.parametrize("leaves", ["terminate", "reset"])
+def test_a_suspend_ends_with_the_console_that_said_it(proxy, workers, leaves):
+    process = proxy(workers=workers)
+    with process.wire() as client:
+        client.query("SELECT 1")
+        console = process.wire("postgres", "sportello")
+        assert errors(console.query("SUSPEND")) == []
+        client.send(wire.query("SELECT 2"))
+        assert client.hears_nothing(0.2)
+        getattr(console, leaves)()
+        assert rows(client.read_until_ready()) == ["2"]
+
+
+def test_a_suspend_does_not_end_with_another_console(proxy):
+    process = proxy()
+    with process.wire() as client, process.wire("postgres", "sportello") as first, process.wire("postgres", "sportello") as second:
+        assert errors(first.query("SUSPEND")) == [] and errors(second.query("RESUME")) == []
+        assert errors(second.query("SUSPEND")) == []
+        first.terminate()
+        client.send(wire.query("SELECT 2"))
+        assert client.hears_nothing(0.2)
+        assert errors(second.query("RESUME")) == []
+        assert rows(client.read_until_ready()) == ["2"]
 
 
 def test_kill_drops_clients_and_servers_at_once(primary, proxy, workers):
