@@ -56,7 +56,7 @@ void Worker::begin_drain() {
 
 void Worker::close_resting_clients() {
   for (size_t i = clients_.size(); i-- > 0;) {
-    if (i < clients_.size() && clients_[i]->is_resting()) {
+    if (i < clients_.size() && (clients_[i]->is_resting() || clients_[i]->waits_in_vain())) {
       clients_[i]->close(CloseReason::ShuttingDown);
     }
   }

@@ -478,6 +478,10 @@ bool ClientConnection::is_resting() const {
   return !is_waiting() && again_ == nullptr && (link_ == nullptr || (session_ && link_->state().at_rest()));
 }
 
+bool ClientConnection::waits_in_vain() const {
+  return waits_for_link() && pool_->shared().database->paused.load(std::memory_order_relaxed);
+}
+
 bool ClientConnection::is_between_transactions() const {
   return session_ && session_->keeps_link() && link_ != nullptr && link_->state().at_rest() &&
          !session_->in_message();

@@ -310,6 +310,38 @@ def test_a_suspend_does_not_end_with_another_console(proxy):
         assert rows(client.read_until_ready()) == ["2"]
 
 
+@pytest.mark.parametrize("command", ["SHUTDOWN WAIT_FOR_SERVERS", None])
+def test_a_drain_does_not_wait_for_clients_of_a_paused_database(proxy, command, workers):
+    process = proxy(workers=workers, query_wait_timeout=0)
+    with process.wire() as waiting, process.wire() as in_block:
+        execute(process, "PAUSE app")
+        waiting.send(wire.query("SELECT 1"))
+        in_block.query("BEGIN")
+        in_block.send(wire.query("SELECT 1"))
+        wait_until(lambda: process.pool()["cl_waiting"] == 2, "they wait")
+        if command:
+            execute(process, command)
+        else:
+            process.send_signal(signal.SIGTERM)
+        for client in (waiting, in_block):
+            client.read_until_closed()
+            assert client.last_error["C"] == "57P01"
+        assert process.wait_exit() == 0
+
+
+def test_a_drain_serves_who_waits_for_a_connection(proxy, workers):
+    process = proxy(workers=workers, default_pool_size=1, reserve_pool_size=0)
+    with process.wire() as busy, process.wire() as waiting:
+        busy.hold_link()
+        waiting.send(wire.query("SELECT 1"))
+        wait_until(lambda: process.pool()["cl_waiting"] == 1, "it waits")
+        execute(process, "SHUTDOWN WAIT_FOR_SERVERS")
+        assert busy.value("SELECT 2") == "2"
+        busy.query("COMMIT")
+        assert rows(waiting.read_until_ready()) == ["1"]
+        assert process.wait_exit() == 0
+
+
 def test_kill_drops_clients_and_servers_at_once(primary, proxy, workers):
     process = proxy(workers=workers)
     clients = [process.connect() for _ in range(4)]
