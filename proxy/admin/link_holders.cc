@@ -59,9 +59,8 @@ AdminNotice waits_for(const std::vector<std::vector<LinkHolder>>& holders) {
   notice.message = "PAUSE waits for " + std::to_string(count) +
                    (count == 1 ? " client that holds" : " clients that hold") + " a server connection";
   notice.hint =
-      "Who keeps it does so until it ends or says DISCARD ALL; KILL_CLIENT ends it. A cancel request ends "
-      "the "
-      "wait and the pause.";
+      "Who keeps it does so until it ends or says DISCARD ALL; KILL_CLIENT ends it. "
+      "A cancel request ends the wait and the pause.";
   return notice;
 }
 

@@ -249,7 +249,8 @@ bool ClientStartup::authenticated() {
 void ClientStartup::note_secret() {
   const std::lock_guard lock(pool_->database->mutex);
   std::shared_ptr<const PoolSecret>& known = pool_->database->secrets[user_];
-  if (known == nullptr || !auth::equal_secrets(known->secret, stored_secret_) || (!known->client_keys && login_->scram_keys())) {
+  if (known == nullptr || !auth::equal_secrets(known->secret, stored_secret_) ||
+      (!known->client_keys && login_->scram_keys())) {
     auto secret = std::make_shared<PoolSecret>();
     secret->secret = stored_secret_;
     secret->client_keys = login_->scram_keys();
