@@ -11,6 +11,7 @@
 
 #include "protocol/invariant.h"
 #include "protocol/tls/tls_session.h"
+#include "proxy/net/system_calls.h"
 
 namespace sportello::proxy {
 namespace {
@@ -110,7 +111,7 @@ void Transport::resume() {
 
 Transport::ReadResult Transport::receive(std::span<char> buffer) {
   for (;;) {
-    const ssize_t n = recv(fd_, buffer.data(), buffer.size(), 0);
+    const ssize_t n = sys_recv(fd_, buffer.data(), buffer.size());
     if (n > 0) {
       emptied_ = !ends_ && static_cast<size_t>(n) < buffer.size();
       if (!emptied_) {
@@ -295,7 +296,7 @@ void Transport::send_pieces(const Outbox& box) {
     msghdr message{};
     message.msg_iov = parts.data();
     message.msg_iovlen = count;
-    const ssize_t n = sendmsg(fd_, &message, MSG_NOSIGNAL);
+    const ssize_t n = sys_sendmsg(fd_, message);
     if (n < 0) {
       if (errno == EINTR) {
         continue;
@@ -322,7 +323,7 @@ void Transport::send_pieces(const Outbox& box) {
 // What the socket takes of it now. Returns the rest, for when it takes more, unless it is broken.
 std::string_view Transport::send_now(std::string_view bytes) {
   while (!broken_ && !bytes.empty()) {
-    const ssize_t n = send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    const ssize_t n = sys_send(fd_, bytes.data(), bytes.size());
     if (n >= 0) {
       bytes.remove_prefix(static_cast<size_t>(n));
     } else if (errno != EINTR) {
