@@ -16,6 +16,10 @@ StartupDecoded malformed(std::string message) {
   return {.status = StartupStatus::Malformed, .error = {sqlstate::kProtocolViolation, std::move(message)}};
 }
 
+StartupDecoded bad_length(std::string message) {
+  return {.status = StartupStatus::Malformed, .error = {"", std::move(message)}};
+}
+
 StartupDecoded done(size_t taken, StartupPacket packet) {
   return {.status = StartupStatus::Done, .taken_bytes = taken, .packet = std::move(packet)};
 }
@@ -62,7 +66,7 @@ StartupDecoded decode_startup_packet(std::string_view bytes) {
   }
   const uint32_t length = load_be32(bytes.data());
   if (length < 8 || length > kMaxStartupBytes) {
-    return malformed("invalid length of startup packet");
+    return bad_length("invalid length of startup packet");
   }
   if (bytes.size() < 8) {
     return {};
@@ -70,7 +74,7 @@ StartupDecoded decode_startup_packet(std::string_view bytes) {
   const uint32_t code = load_be32(bytes.data() + 4);
   const bool is_request = code == kSslRequestCode || code == kGssEncRequestCode;
   if (is_request && length != 8) {
-    return malformed("invalid length of startup packet");
+    return bad_length("invalid length of startup packet");
   }
   if (!is_request && code != kCancelRequestCode && (code >> 16) != 3) {
     return {.status = StartupStatus::Malformed,
@@ -90,7 +94,7 @@ StartupDecoded decode_startup_packet(std::string_view bytes) {
   WireReader reader(bytes.substr(8, length - 8));
   if (code == kCancelRequestCode) {
     if (length < kMinCancelBytes || length > kMinCancelBytes - 4 + kMaxCancelKeyBytes) {
-      return malformed("invalid length of cancel request");
+      return bad_length("invalid length of cancel request");
     }
     CancelRequest cancel;
     cancel.process_id = reader.u32();

@@ -48,11 +48,13 @@ struct StartupDecoded {
   StartupStatus status = StartupStatus::NeedMore;
   size_t taken_bytes = 0;     // when Done
   StartupPacket packet = {};  // when Done
-  Error error = {};           // when Malformed
+  Error error = {};           // when Malformed; without a SQLSTATE it is for the log alone
 };
 
 // The packet at the front of `bytes`. Protocol versions other than 3.x are Malformed with PostgreSQL's own
-// words; 3.x with x > 2 decodes, and the caller answers with NegotiateProtocolVersion.
+// words; 3.x with x > 2 decodes, and the caller answers with NegotiateProtocolVersion. Whose length is wrong
+// is told nothing, as by PostgreSQL (COMMERROR): it may speak another protocol, or say Terminate before it
+// began.
 StartupDecoded decode_startup_packet(std::string_view bytes);
 
 // Towards servers.

@@ -16,7 +16,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     return 0;
   }
   if (decoded.status == StartupStatus::Malformed) {
-    invariant(decoded.error.sqlstate.size() == 5, "a refusal has its SQLSTATE");
+    invariant(decoded.error.sqlstate.size() == 5 || decoded.error.sqlstate.empty(),
+              "a refusal has its SQLSTATE, or none");
+    invariant(!decoded.error.message.empty(), "the log is told why");
     return 0;
   }
   invariant(decoded.taken_bytes <= size && decoded.taken_bytes >= 8, "what was taken was there");

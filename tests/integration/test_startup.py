@@ -35,6 +35,17 @@ def test_a_bad_first_length_closes_the_connection(proxy, length):  # S09
 
 
 @pytest.mark.ours
+def test_who_says_goodbye_before_it_began_is_not_told_that_it_was_wrong(proxy):
+    # node-postgres sends a Terminate where the StartupMessage should be, if end() follows connect() at once; an error would surface in the application.
+    process = proxy()
+    with process.raw() as client:
+        client.send(b"X" + struct.pack("!I", 4))
+        assert client.read_until_closed() == []
+    assert "invalid length of startup packet" in process.log()
+    assert serves(process)
+
+
+@pytest.mark.ours
 @pytest.mark.parametrize("length", [0, 1, 2, 3])
 def test_a_bad_message_length_closes_the_connection(proxy, length):  # S09
     process = proxy()

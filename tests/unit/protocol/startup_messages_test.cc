@@ -79,7 +79,10 @@ TEST(StartupMessages, BadLengthsAreRefusedBeforeTheirBodyComes) {  // S09
        {0U, 1U, 4U, 7U, 10'001U, 10'000'000U, 0x7fffffffU, 0x80000000U, 0xffffffffU}) {
     std::string bytes(4, '\0');
     store_be32(bytes.data(), length);
-    EXPECT_EQ(decode_startup_packet(bytes).status, StartupStatus::Malformed) << length;
+    const auto decoded = decode_startup_packet(bytes);
+    EXPECT_EQ(decoded.status, StartupStatus::Malformed) << length;
+    EXPECT_EQ(decoded.error.sqlstate, "") << length;  // nobody is told, as PostgreSQL tells nobody
+    EXPECT_EQ(decoded.error.message, "invalid length of startup packet") << length;
   }
 }
 
