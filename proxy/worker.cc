@@ -251,6 +251,10 @@ void Worker::open_links(Pool& pool, bool to_minimum) {
     if (opening == Pool::Opening::AtLimit && !pool.waiting().empty()) {
       evict_elsewhere(pool);
     }
+    if (opening == Pool::Opening::NotYet && !pool.waiting().empty() && pool.refusal(now())) {
+      // Afterwards: whoever has just begun to wait is still about it.
+      loop_->post([this, shared = pool.shared_ref()] { tell_refusal(shared); });
+    }
     if (opening != Pool::Opening::Granted) {
       return;
     }

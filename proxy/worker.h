@@ -126,6 +126,8 @@ class Worker {
   void serve(const std::shared_ptr<PoolRuntime>& shared);
   void receive_link(std::unique_ptr<ServerLink> link, const std::shared_ptr<PoolRuntime>& shared);
   void fail_waiting(const std::shared_ptr<PoolRuntime>& shared, const Error& why);
+  // Who waits where the server refuses the login is told so; if it still does.
+  void tell_refusal(const std::shared_ptr<PoolRuntime>& shared);
   // Writes go elsewhere: nobody is left on links to what was the primary.
   void leave_server(const std::shared_ptr<NodeRuntime>& server);
   void reroute_waiting(const std::shared_ptr<PoolRuntime>& shared);

@@ -71,6 +71,12 @@ void Worker::fail_waiting(const std::shared_ptr<PoolRuntime>& shared, const Erro
   }
 }
 
+void Worker::tell_refusal(const std::shared_ptr<PoolRuntime>& shared) {
+  if (const auto why = pool(shared).refusal(now())) {
+    fail_waiting(shared, *why);
+  }
+}
+
 void Worker::leave_server(const std::shared_ptr<NodeRuntime>& server) {
   for (size_t i = links_.size(); i-- > 0;) {
     if (i >= links_.size() || links_[i]->server() != server || links_[i]->pool().shared().node != 0) {

@@ -145,7 +145,7 @@ void WorkerGroup::apply_config(const RuntimeConfigRef& config) {
 // What is open was opened by the old rules: it goes as it comes free.
 void WorkerGroup::renew_links() {
   for (const auto& pool : directory_.pools()) {
-    pool->generation.fetch_add(1);
+    pool->renew_links();
   }
 }
 
@@ -177,7 +177,7 @@ void WorkerGroup::refresh_settings(const RuntimeConfig& config, const DatabaseRu
     pool->startup_known.clear();
     if (links_are_outdated) {
       // Last: a link of the new generation is opened by the new settings (Worker::new_link).
-      pool->generation.fetch_add(1);
+      pool->renew_links();
     }
   }
 }

@@ -249,7 +249,8 @@ void Worker::link_failed(ServerLink& link, Error error) {
       return;
     }
     close_link(link);
-    if (!unavailable) {
+    // Where links are open, one more may be too many for the server: who waits gets one of those.
+    if (!unavailable && !keep->has_ready_links()) {
       Error told{error.sqlstate, "server login failed: " + error.message};
       group_->post_fail_waiting(keep, told);
     }

@@ -379,7 +379,7 @@ void AdminControl::kill_client(uint32_t id, Done done) {
 // Links of today's generation are closed when they come free; the idle ones now.
 void AdminControl::reconnect(const Databases& databases) {
   for (const auto& pool : pools(databases)) {
-    pool->generation.fetch_add(1);
+    pool->renew_links();
   }
   close_idle(home_->group(), databases, true);
 }

@@ -4,6 +4,7 @@
 
 #include "protocol/backend_messages.h"
 #include "protocol/invariant.h"
+#include "protocol/sqlstate.h"
 
 namespace sportello::proxy {
 
@@ -117,6 +118,19 @@ Pool::Opening Pool::take_slot(TimePoint now, bool to_minimum) {
   }
   shared_->connecting.fetch_add(1);
   return Opening::Granted;
+}
+
+std::optional<Error> Pool::refusal(TimePoint now) const {
+  if (shared_->home != nullptr || shared_->retry_at.load() <= now.time_since_epoch().count() ||
+      shared_->has_ready_links()) {
+    return std::nullopt;
+  }
+  const std::lock_guard lock(shared_->mutex);
+  const std::optional<Error>& failure = shared_->last_failure;
+  if (!failure || failure->sqlstate == sqlstate::kCannotConnectNow) {
+    return std::nullopt;
+  }
+  return Error{failure->sqlstate, "server login failed: " + failure->message};
 }
 
 // All three, or none.

@@ -88,6 +88,9 @@ class Pool {
   enum class Opening : uint8_t { Granted, NotNeeded, AtLimit, NotYet };
   Opening take_slot(TimePoint now, bool to_minimum = false);
   void release_slot();
+  // Why nobody gets a link here for now: the server refuses to be logged in to, is not asked again yet, and
+  // there is no link to wait for.
+  std::optional<Error> refusal(TimePoint now) const;
   // The same for a replication client, whose turn it is not for the pool to say.
   bool take_slot_for_replication();
   bool is_at_limit() const;

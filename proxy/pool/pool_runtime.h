@@ -138,6 +138,14 @@ struct PoolRuntime {
   std::atomic<uint64_t> generation{
       0};  // links of an older one are closed when they come free (RECONNECT, reload)
 
+  // RECONNECT, or a reload that changes how links are opened. What a login was refused for may be mended.
+  void renew_links() {
+    generation.fetch_add(1);
+    retry_at.store(0);
+  }
+  // Some link is logged in, and comes free sooner or later.
+  bool has_ready_links() const { return links.used() > connecting.load(); }
+
   std::mutex mutex;  // guards what follows
   PoolSettingsRef settings;
   std::shared_ptr<const Welcome> welcome;

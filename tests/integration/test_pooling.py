@@ -438,6 +438,66 @@ def test_a_database_the_server_does_not_know_is_refused_with_its_error(primary, 
     assert "does not exist" in (client.last_error or {}).get("M", "does not exist")
 
 
+def refusal(process, user, database):
+    with pytest.raises(LoginFailed) as refused:
+        process.wire(user, database=database)
+    return refused.value.sqlstate
+
+
+@pytest.fixture
+def bob(primary):
+    """A role whose attributes a test may change."""
+    yield "bob"
+    primary.run("ALTER ROLE bob LOGIN CONNECTION LIMIT -1")
+
+
+@pytest.fixture
+def ghost(primary):
+    """A database that is not there yet."""
+    yield "ghost"
+    primary.run("DROP DATABASE IF EXISTS ghost WITH (FORCE)", dbname="postgres")
+
+
+@pytest.mark.ours
+def test_who_comes_after_a_refused_login_is_told_at_once_what_it_was(primary, proxy, workers, ghost):
+    process = proxy(databases={ghost: {"primary": primary.dsn(ghost)}}, server_login_retry="1h", query_wait_timeout="1h", workers=workers)
+    with process.admin() as console:
+        assert [refusal(process, "alice", ghost) for _ in range(8)] == ["3D000"] * 8
+        primary.run(f"CREATE DATABASE {ghost} TEMPLATE template0", dbname="postgres")
+        assert refusal(process, "alice", ghost) == "3D000"  # the server is not asked again yet
+        console.execute("RECONNECT")
+        with process.wire(database=ghost) as client:
+            assert client.value("SELECT current_database()") == ghost
+
+
+@pytest.mark.ours
+def test_a_session_whose_login_the_server_refuses_meanwhile_gets_errors_and_stays(primary, proxy, bob):
+    process = proxy(server_login_retry="1h", query_wait_timeout="1h")
+    with process.wire(bob) as client, process.admin() as console:
+        assert client.value("SELECT 1") == "1"
+        primary.run(f"ALTER ROLE {bob} NOLOGIN")
+        console.execute("RECONNECT")
+        assert [errors(client.query("SELECT 1")) for _ in range(3)] == [["28000"]] * 3
+        primary.run(f"ALTER ROLE {bob} LOGIN")
+        console.execute("RECONNECT")
+        assert client.value("SELECT 1") == "1"
+
+
+@pytest.mark.ours
+def test_one_link_more_than_the_server_admits_fails_nobody_who_can_wait_for_another(primary, proxy, workers, bob):
+    primary.run(f"ALTER ROLE {bob} CONNECTION LIMIT 1")
+    process = proxy(default_pool_size=2, reserve_pool_size=0, server_login_retry="1h", workers=workers)
+    with process.wire(bob) as holder, process.wire(bob) as waiter, process.wire(bob) as later:
+        holder.hold_link()
+        waiter.send(wire.query("SELECT 1"))
+        wait_until(lambda: "too many connections for role" in process.log(), "the second link is refused")
+        later.send(wire.query("SELECT 2"))
+        wait_until(lambda: waiting(process, user=bob) == 2, "both wait")
+        holder.query("COMMIT")
+        assert rows(waiter.read_until_ready()) == ["1"]
+        assert rows(later.read_until_ready()) == ["2"]
+
+
 @pytest.mark.ours
 def test_connect_query_runs_on_each_new_link(primary, proxy):
     process = proxy(database_settings={"connect_query": "SET work_mem = '9MB'"})

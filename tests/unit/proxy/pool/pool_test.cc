@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include "protocol/sqlstate.h"
+
 namespace sportello::proxy {
 namespace {
 
@@ -164,6 +166,24 @@ TEST_F(PoolOfTwoWorkers, AfterAFailureAndInAStampedeItIsNotYetTime) {
     EXPECT_EQ(here->take_slot(at(50)), Opening::Granted);
   }
   EXPECT_EQ(here->take_slot(at(50)), Opening::NotYet);
+}
+
+TEST_F(PoolOfTwoWorkers, WhatARefusedLoginWasIsToldUntilTheNextTry) {
+  shared->retry_at.store(at(50).time_since_epoch().count());
+  EXPECT_FALSE(here->refusal(at(49)));  // nothing has failed
+  shared->last_failure = Error{sqlstate::kCannotConnectNow, "the server is not there"};
+  EXPECT_FALSE(here->refusal(at(49)));  // it may be back at any moment: who comes waits
+  shared->last_failure = Error{"28000", "not you"};
+  ASSERT_TRUE(here->refusal(at(49)));
+  EXPECT_EQ(here->refusal(at(49))->message, "server login failed: not you");
+  EXPECT_FALSE(here->refusal(at(50)));
+
+  shared->links.take(0);  // one that is logged in, and can be waited for
+  EXPECT_FALSE(here->refusal(at(49)));
+  shared->connecting.store(1);  // one that is not
+  EXPECT_TRUE(here->refusal(at(49)));
+  shared->renew_links();
+  EXPECT_FALSE(here->refusal(at(49)));
 }
 
 TEST(PoolDirectory, HasOneOfEachName) {
