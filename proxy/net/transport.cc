@@ -32,6 +32,7 @@ bool would_block(int error) { return error == EAGAIN || error == EWOULDBLOCK; }
 struct Transport::Tls {
   tls::TlsSession session;
   std::string received;
+  std::string failure = {};
 };
 
 Transport::Transport(EventLoop& loop, int fd, Handler* handler) : loop_(&loop), handler_(handler), fd_(fd) {}
@@ -149,6 +150,7 @@ Transport::ReadResult Transport::read_tls(std::span<char> buffer) {
       keep_rest();
       send_ciphertext();
       if (!established.ok()) {
+        tls_->failure = established.error().message;
         return {ReadStatus::Failed};
       }
       if (*established) {
@@ -159,6 +161,7 @@ Transport::ReadResult Transport::read_tls(std::span<char> buffer) {
       keep_rest();
       send_ciphertext();
       if (!plain.ok()) {
+        tls_->failure = plain.error().message;
         return {ReadStatus::Failed};
       }
       if (plain->bytes > 0) {
@@ -183,15 +186,20 @@ Transport::ReadResult Transport::read_tls(std::span<char> buffer) {
   }
 }
 
+std::string Transport::tls_failure() const { return tls_ ? tls_->failure : std::string(); }
+
 const tls::TlsSession* Transport::tls() const { return tls_ ? &tls_->session : nullptr; }
 
 bool Transport::start_tls(tls::TlsSession session, std::string_view received) {
   tls_ = std::make_unique<Tls>(Tls{std::move(session), std::string(received)});
   std::string_view ciphertext = tls_->received;
-  const bool begun = tls_->session.handshake(ciphertext).ok();
+  const auto begun = tls_->session.handshake(ciphertext);
   tls_->received.erase(0, tls_->received.size() - ciphertext.size());
   send_ciphertext();
-  return begun;
+  if (!begun.ok()) {
+    tls_->failure = begun.error().message;
+  }
+  return begun.ok();
 }
 
 void Transport::shutdown_tls() {

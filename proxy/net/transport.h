@@ -64,6 +64,8 @@ class Transport final : private SocketWatch::Owner {
   // `received`: ciphertext that was read before TLS began (direct TLS). False: the handshake failed at once.
   bool start_tls(tls::TlsSession session, std::string_view received = {});
   const tls::TlsSession* tls() const;
+  // Why the TLS stream broke, as far as TLS can tell; "" while it has not.
+  std::string tls_failure() const;
   // Says goodbye to the peer, if TLS is spoken.
   void shutdown_tls();
 

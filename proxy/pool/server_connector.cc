@@ -187,7 +187,7 @@ void ServerConnector::on_readable() {
   }
   const auto read = transport_->read({});
   if (read.status == Transport::ReadStatus::Failed || read.status == Transport::ReadStatus::Eof) {
-    fail("the TLS handshake with the server failed");
+    fail_handshake();
     return;
   }
   if (transport_->tls()->is_established()) {
@@ -202,8 +202,14 @@ void ServerConnector::begin_handshake() {
     return;
   }
   if (!transport_->start_tls(std::move(session).value())) {
-    fail("the TLS handshake with the server failed");
+    fail_handshake();
   }
+}
+
+// What TLS says of it ("certificate verify failed: hostname mismatch") nobody else can tell.
+void ServerConnector::fail_handshake() {
+  const std::string reason = transport_->tls_failure();
+  fail(reason.empty() ? "the TLS handshake with the server failed" : reason);
 }
 
 void ServerConnector::succeed() {

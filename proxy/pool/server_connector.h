@@ -77,6 +77,7 @@ class ServerConnector final : private Transport::Handler {
   void connected();
   void begin_handshake();
   void succeed();
+  void fail_handshake();
   void fail(std::string why);
   void next_or_fail(const std::string& why);
 

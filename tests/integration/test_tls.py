@@ -269,6 +269,14 @@ def test_a_verified_server(proxy, tls_server, authority, mode):
     assert is_encrypted(server_proxy(proxy, tls_server, server_tls_sslmode=mode, server_tls_ca_file=authority.certificate))
 
 
+def test_why_a_server_is_not_trusted_is_in_the_log_and_told_to_who_waited(proxy, tls_server, authority):
+    process = server_proxy(proxy, tls_server, host="127.0.0.1", server_tls_sslmode="verify-full", server_tls_ca_file=authority.certificate)
+    with pytest.raises(LoginFailed) as refused:
+        is_encrypted(process)
+    assert "certificate verify failed: IP address mismatch" in str(refused.value)
+    assert "certificate verify failed: IP address mismatch" in process.log()
+
+
 def test_verify_ca_does_not_care_for_the_name_but_verify_full_does(proxy, tls_server, authority):  # S06
     assert is_encrypted(server_proxy(proxy, tls_server, host="127.0.0.1", server_tls_sslmode="verify-ca", server_tls_ca_file=authority.certificate))
     with pytest.raises((LoginFailed, ConnectionClosed)):
