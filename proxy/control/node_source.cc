@@ -31,6 +31,13 @@ constexpr const char* kProcessesQuestion =
     "SELECT a.pid, extract(epoch FROM a.backend_start) FROM pg_catalog.pg_stat_activity a"
     " WHERE a.pid OPERATOR(pg_catalog.=) ANY ($1::pg_catalog.int4[])";
 
+// Every transaction holds its own, from its first moment to its last.
+constexpr const char* kTransactionsQuestion =
+    "SELECT l.virtualtransaction FROM pg_catalog.pg_locks l"
+    " WHERE l.locktype OPERATOR(pg_catalog.=) 'virtualxid' AND l.mode OPERATOR(pg_catalog.=) 'ExclusiveLock'"
+    " AND l.granted AND l.pid OPERATOR(pg_catalog.<>) pg_catalog.pg_backend_pid()";
+constexpr size_t kMostTransactions = 300'000;  // no server has more connections
+
 constexpr const char* kPathsQuestion =
     "SELECT 's', s.name::pg_catalog.text, s.setting, s.source FROM pg_catalog.pg_settings s"
     " WHERE s.name OPERATOR(pg_catalog.=)"
@@ -129,27 +136,33 @@ void NodeSource::told(const PqRows& rows) {
   }
   if (finding_.in_recovery) {
     done();
-  } else if (node_->role.load() == NodeRole::Primary) {
-    query_processes();
+  } else if (is_primary()) {
+    query_lost();
   } else {
     query_paths();  // of whose processes nobody is known
   }
 }
 
-// Everybody may see the numbers of all processes, and members of pg_monitor when they were started.
-void NodeSource::query_processes() {
-  const std::vector<uint32_t> asked = lost_fences_->process_ids();
-  if (asked.empty()) {
+void NodeSource::query_lost() {
+  const cache::LostFences::Question question = lost_fences_->ask();
+  if (!question.process_ids.empty()) {
+    query_processes(question);
+  } else if (question.transactions) {
+    query_transactions(question);
+  } else {
     query_paths();
-    return;
   }
+}
+
+// Everybody may see the numbers of all processes, and members of pg_monitor when they were started.
+void NodeSource::query_processes(const cache::LostFences::Question& question) {
   std::string list;
-  for (const uint32_t id : asked) {
+  for (const uint32_t id : question.process_ids) {
     list += (list.empty() ? "{" : ",") + std::to_string(id);
   }
   connection_.query(
-      {.sql = kProcessesQuestion, .parameters = {list + "}"}, .most_rows = asked.size()}, kAnswerDeadline,
-      [this, asked](const Result<PqRows>& result) {
+      {.sql = kProcessesQuestion, .parameters = {list + "}"}, .most_rows = question.process_ids.size()},
+      kAnswerDeadline, [this, question](const Result<PqRows>& result) {
         if (!result.ok()) {
           failed(result.error().message);
           return;
@@ -158,9 +171,33 @@ void NodeSource::query_processes() {
         for (const PqRow& row : result->rows) {
           there.push_back({.id = row[0] ? number_of<uint32_t>(*row[0]) : 0, .started = row[1].value_or("")});
         }
-        lost_fences_->still_there(asked, there, loop_->now());
-        query_paths();
+        if (is_primary()) {  // still
+          lost_fences_->still_there(question, std::move(there), loop_->now());
+        }
+        if (question.transactions) {
+          query_transactions(question);
+        } else {
+          query_paths();
+        }
       });
+}
+
+void NodeSource::query_transactions(const cache::LostFences::Question& question) {
+  connection_.query({.sql = kTransactionsQuestion, .parameters = {}, .most_rows = kMostTransactions},
+                    kAnswerDeadline, [this, question](const Result<PqRows>& result) {
+                      if (!result.ok()) {
+                        failed(result.error().message);
+                        return;
+                      }
+                      std::vector<std::string> open;
+                      for (const PqRow& row : result->rows) {
+                        open.push_back(row[0].value_or(""));
+                      }
+                      if (is_primary()) {  // still
+                        lost_fences_->still_open(question, std::move(open), loop_->now());
+                      }
+                      query_paths();
+                    });
 }
 
 void NodeSource::query_paths() {

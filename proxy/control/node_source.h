@@ -51,7 +51,10 @@ class NodeSource {
  private:
   void connect();
   void query();
-  void query_processes();
+  void query_lost();
+  void query_processes(const cache::LostFences::Question& question);
+  void query_transactions(const cache::LostFences::Question& question);
+  bool is_primary() const { return node_->role.load() == NodeRole::Primary; }
   void query_paths();
   void told(const PqRows& rows);
   void failed(const std::string& why);

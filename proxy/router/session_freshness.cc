@@ -7,7 +7,7 @@ namespace sportello::proxy {
 void Limbo::tick(TimePoint now) {
   for (Kept& kept : kept_) {
     kept.until = kept.until == TimePoint() ? now + kKept : kept.until;
-    if (now >= kept.until && kept.process_id != 0) {
+    if (now >= kept.until) {
       kept.scope->lost_fences.add(std::move(kept.fence), kept.process_id);
     }
   }

@@ -21,13 +21,13 @@
 namespace sportello::proxy {
 
 // Fences of commits that nobody knows the end of (F8): kept for kKept, as the number of the server's process
-// may be another pooler's, which says nothing; from then on LostFences has them until that process is gone.
-// One worker's, its own thread.
+// may be another pooler's, which says nothing; from then on LostFences has them until the primary says that
+// it is over. One worker's, its own thread.
 class Limbo {
  public:
   static constexpr std::chrono::seconds kKept{3};
 
-  // `process_id`: of the server's process; 0: it has none.
+  // `process_id`: of the server's process; 0: it has not said.
   void add(cache::Fence fence, std::shared_ptr<DatabaseScope> scope, uint32_t process_id) {
     kept_.push_back({std::move(scope), std::move(fence), process_id, TimePoint()});
   }

@@ -31,7 +31,7 @@ struct DatabaseScope {
   cache::TableStates tables;
   cache::FreshnessBoard board{tables};
   // Over what lost links may still commit, until the NodeWatch has seen that their processes are gone.
-  cache::LostFences lost_fences;
+  cache::LostFences lost_fences{board, tables};
   FollowerStatus follower{board};
   // The primary does not answer: what was known of its catalog last still says which reads are reads.
   std::atomic<bool> primary_lost{false};

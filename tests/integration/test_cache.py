@@ -398,12 +398,14 @@ def test_a_call_of_a_function_does_not_spoil_what_is_written_later(cached):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("is_cut_off", [False, True], ids=["the link is lost", "the primary is cut off"])
-def test_what_a_lost_link_may_still_commit_is_waited_for(make_cluster, make_proxy, fault_proxy, is_cut_off):  # cache/README.md, F8
+@pytest.mark.parametrize("then", ["the link is lost", "the primary is cut off", "reloads come", "the process is not known"])
+def test_what_a_lost_link_may_still_commit_is_waited_for(make_cluster, make_proxy, fault_proxy, then):  # cache/README.md, F8
     """A server process that waits for a lock does not notice that nobody hears it any more."""
     cluster = make_cluster()
     cluster.primary.run("CREATE TABLE t0 (k int PRIMARY KEY, v bigint)", "INSERT INTO t0 VALUES (1, 0)", "GRANT ALL ON t0 TO PUBLIC")
     between = fault_proxy(cluster.primary.port)
+    between.to_client.drop(*([b"K"] if then == "the process is not known" else []))
+    is_cut_off = then == "the primary is cut off"
     config = _config(cluster, {"name": "all", "ttl": "1h", "tables": ["t0"]})
     config["databases"]["app"]["primary"] = f"host=127.0.0.1 port={between.port} dbname=app"
     proxy = make_proxy(config)
@@ -425,9 +427,15 @@ def test_what_a_lost_link_may_still_commit_is_waited_for(make_cluster, make_prox
         between.reset_all()
         thread.join()
         assert failed == ["08007"]
+        def fenced():
+            return any(int(row["fences"]) for row in proxy.show("TABLES"))
         if is_cut_off:
-            stays_true(lambda: any(int(row["fences"]) for row in proxy.show("TABLES")), "nobody can tell, and the table stays fenced", 6)
+            stays_true(fenced, "nobody can tell, and the table stays fenced", 6)
             between.refuse(False)
+        elif then == "reloads come":
+            stays_true(lambda: proxy.reload() or fenced(), "a reload does not take the fence down", 6)
+        elif then == "the process is not known":
+            stays_true(fenced, "the transaction is open", 6)
         stays_true(lambda: reader.execute(COUNT).fetchone() == (1, 0), "it has not committed yet", 4)
         holder.rollback()
         wait_until(lambda: cluster.primary.value("SELECT v FROM t0") == 10, "it has committed")

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from sportello_testing import wire
-from sportello_testing.waiting import wait_until
+from sportello_testing.waiting import stays_true, wait_until
 from sportello_testing.wire_client import errors, rows
 
 pytestmark = pytest.mark.ours
@@ -393,3 +393,34 @@ def test_a_promoted_replica_takes_the_writes_and_the_old_primary_none(routed):  
             connection.execute("UPDATE t0 SET v = v + 1 WHERE k = 9")
         assert new.value("SELECT v FROM t0 WHERE k = 9") == 22
         assert old.value("SELECT v FROM t0 WHERE k = 9") == 1
+
+
+@pytest.mark.slow
+def test_a_second_primary_is_not_asked_what_became_of_the_firsts_processes(make_cluster, make_proxy, fault_proxy):  # cache/README.md, F8
+    cluster = make_cluster(1)
+    cluster.primary.run("CREATE TABLE t0 (k int PRIMARY KEY, v bigint)", "INSERT INTO t0 VALUES (9, 0)", "GRANT ALL ON t0 TO PUBLIC")
+    cluster.wait_caught_up()
+    old, new = cluster.primary, cluster.replicas[0]
+    between = fault_proxy(new.port)
+    config = _config(cluster)
+    config["databases"]["app"]["replicas"] = [f"host=127.0.0.1 port={between.port} dbname=app"]
+    proxy = make_proxy(config)
+    _wait_routing(proxy, 1)
+    old.stop("immediate")
+    new.promote()
+    with proxy.wire() as writer, proxy.connect() as reader, new.connect(autocommit=False) as holder:
+        assert errors(writer.query("UPDATE t0 SET v = 1 WHERE k = 9")) == []
+        old.start()
+        wait_until(lambda: any(n["role"] == "second primary" for n in proxy.show("NODES")), "the old primary is fenced")
+        holder.execute("SELECT * FROM t0 FOR UPDATE")
+        writer.send(wire.query("UPDATE t0 SET v = 2 WHERE k = 9"))
+        wait_until(lambda: new.link_pids("wait_event_type = 'Lock'"), "it waits")
+        between.reset_all()
+        assert errors(writer.read_until_ready()) == ["08007"]
+
+        def fenced():
+            return any(int(row["fences"]) for row in proxy.show("TABLES"))
+        stays_true(fenced, "the table stays fenced", 6)
+        holder.rollback()
+        wait_until(lambda: not fenced(), "it is over")
+        assert reader.execute("SELECT v FROM t0 WHERE k = 9").fetchone()[0] == 2

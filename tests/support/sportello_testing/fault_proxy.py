@@ -7,6 +7,7 @@ Both directions are `Direction` objects with the faults a test switches on and o
 
     slice_bytes = 1           every send carries so many bytes
     latency = 0.05            every message is delayed by so many seconds
+    drop(b"K")                such messages never arrive
     stall_before(b"Z")        holds the stream before the next such message until resume()
     freeze() / resume()       nothing passes, nothing is read, connections stay open
     cut_after(n)              a connection and its other half are closed, once, when n more bytes have passed
@@ -34,12 +35,16 @@ class Direction:
         self._typed_from_start = typed_from_start
         self._frozen = False
         self._stall_kinds = frozenset()
+        self._dropped_kinds = frozenset()
         self._cut_at = None
         self._changed = threading.Condition()
 
     def stall_before(self, *kinds):
         with self._changed:
             self._stall_kinds = frozenset(kinds)
+
+    def drop(self, *kinds):
+        self._dropped_kinds = frozenset(kinds)
 
     def freeze(self):
         with self._changed:
@@ -234,6 +239,8 @@ class FaultProxy:
                 code = struct.unpack("!I", body[:4])[0] if len(body) >= 4 else 0
                 pair.ssl_asked = code in (wire.SSL_CODE, wire.GSSENC_CODE)
                 buffer.typed = not pair.ssl_asked
+            if kind in direction._dropped_kinds:
+                continue
             if plain and kind not in direction._stall_kinds and not direction._frozen:
                 batch += raw
                 continue

@@ -292,6 +292,8 @@ TEST_F(LoneReads, ALostCommitKeepsItsFence) {  // cache/README.md, F8
   limbo.tick(now);
   EXPECT_TRUE(needs().fenced);
   limbo.tick(now + Limbo::kKept);
+  EXPECT_TRUE(needs().fenced);
+  scope->lost_fences.still_open(scope->lost_fences.ask(), {}, now + Limbo::kKept);
   EXPECT_FALSE(needs().fenced);
 }
 
@@ -302,12 +304,12 @@ TEST_F(LoneReads, ALostCommitKeepsItsFenceUntilItsProcessIsGone) {  // cache/REA
   session.lose_link({"08006", "gone"}, to_client);
   const TimePoint now = Clock::now();
   limbo.tick(now);
-  EXPECT_THAT(scope->lost_fences.process_ids(), IsEmpty());
+  EXPECT_THAT(scope->lost_fences.ask().process_ids, IsEmpty());
   limbo.tick(now + Limbo::kKept);
   EXPECT_TRUE(limbo.is_empty());
   EXPECT_TRUE(needs().fenced);
-  EXPECT_THAT(scope->lost_fences.process_ids(), ElementsAre(77U));
-  scope->lost_fences.still_there(std::array{77U}, {}, now + Limbo::kKept);
+  EXPECT_THAT(scope->lost_fences.ask().process_ids, ElementsAre(77U));
+  scope->lost_fences.still_there(scope->lost_fences.ask(), {}, now + Limbo::kKept);
   EXPECT_FALSE(needs().fenced);
 }
 
