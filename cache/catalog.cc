@@ -32,6 +32,12 @@ bool Catalog::is_usable_by_all(Oid schema) const {
   return known != nullptr && known->usable_by_all;
 }
 
+std::vector<Oid> Catalog::schemas() const {
+  std::vector<Oid> all;
+  for (const Schema& schema : schemas_) all.push_back(schema.oid);
+  return all;
+}
+
 const Relation* Catalog::relation(Oid schema, std::string_view name) const {
   const auto known = names_.find(Key{schema, name});
   return known != names_.end() ? known->second : nullptr;

@@ -51,6 +51,7 @@ class Catalog {
   // The schema's OID; 0: there is none.
   Oid schema(std::string_view name) const;
   bool is_usable_by_all(Oid schema) const;
+  std::vector<Oid> schemas() const;
   const Relation* relation(Oid schema, std::string_view name) const;
   bool has_type(Oid schema, std::string_view name) const;
   // Calls of casts that somebody asks for by the type's name.

@@ -5,7 +5,9 @@
 //
 //   control: publish(catalog, epoch)      worker: CatalogReader::current(slot, epoch)  ─▶ Catalog, or nothing
 //
-// Nothing means: everything is unknown (not loaded yet, the connection is lost, DDL is under way).
+// Nothing means: everything is unknown (not loaded yet, the connection is lost, DDL is under way). Who only
+// wants to know what a statement may do can go by the catalog of that epoch that he saw last until
+// has_lapsed().
 #pragma once
 
 #include <atomic>
@@ -26,6 +28,9 @@ class CatalogSlot {
 
   void publish(CatalogRef catalog, uint64_t ddl_epoch);
   void withdraw() { publish(nullptr, 0); }
+  // What was published last is too old for anything, or known to be wrong.
+  void set_lapsed(bool lapsed) { lapsed_.store(lapsed, std::memory_order_relaxed); }
+  bool has_lapsed() const { return lapsed_.load(std::memory_order_relaxed); }
   Entry entry() const;
   // Moves on with every publish(): one load says that nothing is new.
   uint64_t generation() const { return generation_.load(std::memory_order_acquire); }
@@ -34,6 +39,7 @@ class CatalogSlot {
   mutable std::mutex mutex_;
   Entry entry_;  // guarded by mutex_
   std::atomic<uint64_t> generation_{0};
+  std::atomic<bool> lapsed_{true};
 };
 
 // A worker's own view of a slot: takes no lock unless something is new.

@@ -66,6 +66,10 @@ class Resolver {
   // there. False: a temporary schema comes before.
   template <typename Look>
   bool walk_path(Look look) {
+    if (scope_.any_schema) {
+      for_each_schema(look);
+      return true;
+    }
     for (const std::string& name : scope_.search_path) {
       if (is_temporary_schema(name)) {
         if (scope_.may_have_temporary) {
@@ -79,6 +83,23 @@ class Resolver {
       }
     }
     return true;
+  }
+
+  // Temporary ones are not among them: functions are not looked for there
+  // (runtime-config-client.html#GUC-SEARCH-PATH).
+  template <typename Look>
+  void for_each_schema(Look look) {
+    if (scope_.any_schema) {
+      for (const Oid schema : catalog_.schemas()) {
+        look(schema);
+      }
+      return;
+    }
+    for (const std::string& name : scope_.search_path) {
+      if (const Oid schema = is_temporary_schema(name) ? 0 : catalog_.schema(name)) {
+        look(schema);
+      }
+    }
   }
 
   bool ends_search(Oid schema) const { return catalog_.is_usable_by_all(schema); }
@@ -104,7 +125,7 @@ class Resolver {
       not_known(text_of(name) + " may be temporary");
       return {};
     }
-    if (found.empty()) {
+    if (found.empty() && !scope_.any_schema) {
       not_known("there is no relation " + text_of(name));
     }
     return found;
@@ -123,16 +144,12 @@ class Resolver {
   // (expression).f, where f is a column or, of whatever composite type, a function.
   void resolve_fields() {
     for (const std::string& field : facts_.fields) {
-      for (const std::string& name : scope_.search_path) {
-        if (const Oid schema = is_temporary_schema(name) ? 0 : catalog_.schema(name)) {
-          catalog_.functions().add_by_dot(schema, field, traits_);
-        }
-      }
+      for_each_schema([&](Oid schema) { catalog_.functions().add_by_dot(schema, field, traits_); });
     }
   }
 
   // All functions of the name in all schemas of the path are candidates: the best match for the arguments
-  // wins. Temporary schemas are not searched for functions (runtime-config-client.html#GUC-SEARCH-PATH).
+  // wins.
   bool is_found(const sql::FunctionCall& call) {
     if (!call.schema.empty()) {
       const Oid schema = catalog_.schema(call.schema);
@@ -140,11 +157,8 @@ class Resolver {
       return is_here || (call.schema == "pg_catalog" && sql::is_known_not_volatile(call.name));
     }
     bool is_somewhere = sql::is_known_not_volatile(call.name);
-    for (const std::string& name : scope_.search_path) {
-      if (const Oid schema = is_temporary_schema(name) ? 0 : catalog_.schema(name)) {
-        is_somewhere |= catalog_.functions().add_named(schema, call.name, traits_);
-      }
-    }
+    for_each_schema(
+        [&](Oid schema) { is_somewhere |= catalog_.functions().add_named(schema, call.name, traits_); });
     return is_somewhere;
   }
 
@@ -165,7 +179,7 @@ class Resolver {
         not_known("type " + text_of(type) + " may be temporary");
         continue;
       }
-      if (!is_found) {
+      if (!is_found && !scope_.any_schema) {
         not_known("there is no type " + text_of(type));
       }
     }

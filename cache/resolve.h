@@ -21,6 +21,9 @@ namespace sportello::cache {
 struct NameScope {
   std::span<const std::string> search_path;  // as effective_search_path() gives it
   bool may_have_temporary = true;            // the session may have temporary tables or types
+  // Nobody can say what the path is: whatever has the name in any schema counts. What is found in none is
+  // left out, as it is most likely temporary.
+  bool any_schema = false;
 };
 
 struct ResolvedFacts {

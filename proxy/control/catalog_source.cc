@@ -14,6 +14,9 @@ constexpr std::chrono::milliseconds kAnswerDeadline{15'000};
 constexpr std::chrono::milliseconds kLeftAlone{1'000};
 // What was known may be old after so long.
 constexpr std::chrono::milliseconds kPatience{1'000};
+// And after so long it says nothing any more. A server restarts in less, and who asks it twice meanwhile
+// still knows what only reads.
+constexpr std::chrono::milliseconds kLapse{3'000};
 // Questions take no more than one part in so many of a server's core, as long as one a kLongestPause is less.
 constexpr int kShare = 20;
 constexpr std::chrono::milliseconds kLongestPause{900};
@@ -30,6 +33,7 @@ CatalogSource::CatalogSource(EventLoop& loop, OwnLogin login, std::chrono::milli
       connection_(loop) {}
 
 void CatalogSource::tick() {
+  let_lapse();
   switch (connection_.state()) {
     case PqConnection::State::Closed:
       if (is_open_) {
@@ -58,6 +62,12 @@ void CatalogSource::tick() {
 void CatalogSource::withdraw() {
   is_withdrawn_ = true;
   slot_->withdraw();
+}
+
+void CatalogSource::let_lapse() {
+  if (loop_->now() - known_at_ > kLapse) {
+    slot_->set_lapsed(true);
+  }
 }
 
 bool CatalogSource::is_due() const {
@@ -100,6 +110,7 @@ void CatalogSource::answered(Result<PqRows> result) {
   } else if (mark->is_standby) {
     fail("the server is a standby");
   } else if (mark->sums && mark->sums != mark_.sums) {
+    slot_->set_lapsed(true);
     withdraw();
     begin_load();
   } else {
@@ -173,6 +184,8 @@ void CatalogSource::publish() {
   is_withdrawn_ = false;
   good_for_ = asked_in_;
   uv_update_time(loop_->uv());
+  known_at_ = loop_->now();
+  slot_->set_lapsed(false);
   due_at_ = loop_->now() +
             pause_after(std::chrono::duration_cast<std::chrono::milliseconds>(loop_->now() - asked_at_));
 }

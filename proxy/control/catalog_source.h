@@ -27,7 +27,10 @@ class CatalogSource {
 
   CatalogSource(EventLoop& loop, OwnLogin login, std::chrono::milliseconds interval, cache::CatalogSlot& slot,
                 std::atomic<uint64_t>& ddl_epoch);
-  ~CatalogSource() { slot_->withdraw(); }
+  ~CatalogSource() {
+    slot_->set_lapsed(true);
+    slot_->withdraw();
+  }
   CatalogSource(const CatalogSource&) = delete;
   CatalogSource& operator=(const CatalogSource&) = delete;
 
@@ -47,6 +50,7 @@ class CatalogSource {
   void publish();
   void note_change();
   void withdraw();
+  void let_lapse();
   void fail(const std::string& why);
   std::chrono::milliseconds pause_after(std::chrono::milliseconds taken) const;
 
@@ -60,6 +64,7 @@ class CatalogSource {
   TimePoint retry_at_{};       // Closed: not before
   TimePoint due_at_{};         // Idle: the next question
   TimePoint asked_at_{};       // Asking, Loading
+  TimePoint known_at_{};       // what is known was published, or found to be unchanged
   bool is_withdrawn_ = false;  // the slot is empty until the question in hand is answered
   uint64_t asked_in_ = 0;      // the ddl_epoch when it was asked
   uint64_t good_for_ = 0;      // likewise, of what is published

@@ -41,7 +41,7 @@ RouteReason text_route(const sql::StatementFacts& facts) {
 }
 
 // While the primary is lost nobody can change it, so what was known of it last is good for reads.
-const cache::CatalogRef& DatabaseNames::catalog() {
+const cache::CatalogRef& DatabaseNames::catalog(Known when) {
   const uint64_t epoch = scope_->ddl_epoch.load(std::memory_order_relaxed);
   const cache::CatalogRef& current = reader_.current(scope_->catalog, epoch);
   if (current != nullptr) {
@@ -51,21 +51,46 @@ const cache::CatalogRef& DatabaseNames::catalog() {
     last_epoch_ = epoch;
     return current;
   }
-  const bool keeps =
-      last_ != nullptr && last_epoch_ == epoch && scope_->primary_lost.load(std::memory_order_relaxed);
+  const bool keeps = last_ != nullptr && last_epoch_ == epoch &&
+                     (scope_->primary_lost.load(std::memory_order_relaxed) ||
+                      (when == Known::Lately && !scope_->catalog.has_lapsed()));
   return keeps ? last_ : current;
 }
 
 const Meaning* DatabaseNames::meaning_of(const sql::FactsPtr& facts, const SettingsValues& settings,
                                          const NameOwner& owner) {
-  return find(facts, settings, owner);
+  return find(facts, settings, owner, Known::Now);
 }
 
-Meaning* DatabaseNames::find(const sql::FactsPtr& facts, const SettingsValues& settings,
-                             const NameOwner& owner) {
-  const cache::CatalogRef& known = catalog();
-  if (known == nullptr) {
+const Meaning* DatabaseNames::meaning_lately(const sql::FactsPtr& facts, const SettingsValues& settings,
+                                             const NameOwner& owner) {
+  return find(facts, settings, owner, Known::Lately);
+}
+
+const Meaning* DatabaseNames::meaning_anywhere(const sql::FactsPtr& facts) {
+  if (!knows_catalog(Known::Lately)) {
     return nullptr;
+  }
+  const Key key{facts.get(), kAnywhere, 0};
+  if (const auto found = meanings_.find(key); found != meanings_.end()) {
+    return found->second.get();
+  }
+  auto meaning = std::make_unique<Meaning>();
+  meaning->owner = facts;
+  meaning->version = of_meanings_->version();
+  meaning->facts = cache::resolve(*of_meanings_, *facts,
+                                  {.search_path = {}, .may_have_temporary = false, .any_schema = true});
+  if (meanings_.size() >= kMostMeanings) {
+    meanings_.clear();
+  }
+  return meanings_.emplace(key, std::move(meaning)).first->second.get();
+}
+
+// And keeps the meanings that are asked for to it.
+bool DatabaseNames::knows_catalog(Known when) {
+  const cache::CatalogRef& known = catalog(when);
+  if (known == nullptr) {
+    return false;
   }
   const uint64_t generation = scope_->paths.generation();
   if (known != of_meanings_ || generation != paths_generation_) {
@@ -74,6 +99,14 @@ Meaning* DatabaseNames::find(const sql::FactsPtr& facts, const SettingsValues& s
     of_meanings_ = known;
     paths_generation_ = generation;
     paths_ = scope_->paths.paths();
+  }
+  return true;
+}
+
+Meaning* DatabaseNames::find(const sql::FactsPtr& facts, const SettingsValues& settings,
+                             const NameOwner& owner, Known when) {
+  if (!knows_catalog(when)) {
+    return nullptr;
   }
   const Key key{facts.get(), settings.startup_id, owner.user_id};
   if (const auto found = meanings_.find(key); found != meanings_.end()) {
@@ -138,7 +171,7 @@ void DatabaseNames::use_rules(cache::CacheRulesRef rules, std::string_view datab
 
 CacheVerdict DatabaseNames::judge(const sql::FactsPtr& facts, const SettingsValues& settings,
                                   const NameOwner& owner, const cache::Asker& asker) {
-  Meaning* meaning = find(facts, settings, owner);
+  Meaning* meaning = find(facts, settings, owner, Known::Now);
   if (meaning == nullptr || rules_ == nullptr) {
     return {};
   }

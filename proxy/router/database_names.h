@@ -62,6 +62,11 @@ class DatabaseNames {
   // nullptr: nothing is known. Good until the next call.
   const Meaning* meaning_of(const sql::FactsPtr& facts, const SettingsValues& settings,
                             const NameOwner& owner);
+  // For what it may do alone: of a catalog that was known a moment ago, if it is not known now.
+  const Meaning* meaning_lately(const sql::FactsPtr& facts, const SettingsValues& settings,
+                                const NameOwner& owner);
+  // Likewise, where nobody can say which schema a name is looked for in: in any.
+  const Meaning* meaning_anywhere(const sql::FactsPtr& facts);
   // The rules that hold for the database from now on, and where it is counted what becomes of them.
   void use_rules(cache::CacheRulesRef rules, std::string_view database, cache::WorkerRuleCounts& counts);
   // Good until the next call.
@@ -88,9 +93,15 @@ class DatabaseNames {
     }
   };
 
-  const cache::CatalogRef& catalog();
+  static constexpr uint64_t kAnywhere = UINT64_MAX;  // in place of a startup_id
+
+  enum class Known : uint8_t { Now, Lately };
+
+  const cache::CatalogRef& catalog(Known when);
+  bool knows_catalog(Known when);
   bool is_followed(Meaning& meaning) const;
-  Meaning* find(const sql::FactsPtr& facts, const SettingsValues& settings, const NameOwner& owner);
+  Meaning* find(const sql::FactsPtr& facts, const SettingsValues& settings, const NameOwner& owner,
+                Known when);
   bool make(Meaning& meaning, const sql::FactsPtr& facts, const SettingsValues& settings,
             const NameOwner& owner);
 

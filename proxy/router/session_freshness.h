@@ -52,6 +52,9 @@ class SessionFreshness {
   const Meaning* meaning_of(const sql::FactsPtr& facts, const SettingsValues& settings) {
     return names_->meaning_of(facts, settings, {user_id_, &role_});
   }
+  const Meaning* meaning_lately(const sql::FactsPtr& facts, const SettingsValues& settings) {
+    return names_->meaning_lately(facts, settings, {user_id_, &role_});
+  }
   NameOwner owner() const { return {user_id_, &role_}; }
   uint64_t last_write() const { return last_write_; }
   void must_see(uint64_t sequence) { last_write_ = std::max(last_write_, sequence); }

@@ -442,6 +442,7 @@ class ClientSession {
   void note_unknown_write();
   bool has_ended_block() const;
   bool reaches_writes(const sql::FactsPtr& facts);
+  bool names_are_certain() const;
   void settle_writes();
   void lose_writes();
 

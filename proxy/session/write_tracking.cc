@@ -50,6 +50,12 @@ bool may_end_block(const sql::StatementFacts& facts) {
   }
 }
 
+// What is not known by its text alone: a table may be a view, a field a function, a type a domain with a
+// check.
+bool names_anything(const sql::StatementFacts& facts) {
+  return !facts.reads.empty() || !facts.fields.empty() || !facts.types.empty();
+}
+
 // After these, names may mean something else in this transaction or on this link than the session's settings
 // say.
 constexpr sql::Effects kBlursNames = sql::Effect::SetLocal | sql::Effect::SetOther | sql::Effect::SetRole |
@@ -76,11 +82,17 @@ bool ClientSession::has_ended_block() const {
   return has_chained || link_->status == TransactionStatus::Idle;
 }
 
-// Behind what it names there is code that may write: a view calls a function. Where names are not certain
-// they are taken for what they mean elsewhere, and what is not known at all for a read, as it most likely is.
+// Behind what it names there is code that may write: a view calls a function. So it may while nobody knows
+// the catalog, and where a name leads nowhere, as somebody may have made it past us.
 bool ClientSession::reaches_writes(const sql::FactsPtr& facts) {
-  const Meaning* meaning = freshness_->meaning_of(facts, *settings_);
-  return meaning != nullptr && meaning->facts.known && meaning->facts.writes_unknown;
+  const Meaning* meaning = names_are_certain() ? freshness_->meaning_lately(facts, *settings_)
+                                               : freshness_->names().meaning_anywhere(facts);
+  return meaning == nullptr || meaning->facts.writes_unknown;
+}
+
+// Nothing that this session did can have given names another meaning than its settings say.
+bool ClientSession::names_are_certain() const {
+  return pins_ == 0 && !leaves_doubt_ && !blurred_ && !keeps_link_;
 }
 
 void ClientSession::note_write(const sql::FactsPtr& facts_owner) {
@@ -88,12 +100,11 @@ void ClientSession::note_write(const sql::FactsPtr& facts_owner) {
   const bool was_in_block = surely_in_block();
   const bool plainly_reads =
       facts.reads_only && facts.only_known_functions && !facts.writes_unknown && facts.writes.empty();
-  hides_write_ = plainly_reads && !facts.reads.empty() && reaches_writes(facts_owner);
+  hides_write_ = plainly_reads && names_anything(facts) && reaches_writes(facts_owner);
   if (hides_write_) {
     freshness_->wrote(nullptr);
   } else if (!plainly_reads && !touches_nothing(facts)) {
-    const bool certain = pins_ == 0 && !leaves_doubt_ && !blurred_ && !keeps_link_;
-    const Meaning* meaning = certain ? freshness_->meaning_of(facts_owner, *settings_) : nullptr;
+    const Meaning* meaning = names_are_certain() ? freshness_->meaning_of(facts_owner, *settings_) : nullptr;
     if (meaning == nullptr || meaning->facts.writes_unknown || !meaning->facts.known) {
       freshness_->wrote(nullptr);
     } else if (!meaning->facts.writes.empty()) {

@@ -312,7 +312,8 @@ _WRITES_BEHIND_NAMES = [
 ]
 
 
-@pytest.mark.parametrize("read", ["SELECT * FROM bumps", "SELECT t1.bump_row FROM t1", "SELECT (p).bump_pair FROM pairs", "SELECT bump()"])
+@pytest.mark.parametrize("read", ["SELECT * FROM bumps", "SELECT t1.bump_row FROM t1", "SELECT (p).bump_pair FROM pairs", "SELECT bump()",
+                                  "SELECT (ROW(1)::pair).bump_pair"])
 @pytest.mark.parametrize("prepared", [False, True], ids=["simple", "prepared"])
 def test_what_looks_like_a_read_and_writes_is_noticed(cached, read, prepared):
     cluster, proxy = cached()

@@ -82,6 +82,11 @@ def test_a_server_of_the_list_that_is_promoted_under_load_takes_the_writes(make_
     cluster = make_cluster(2)
     _table(cluster)
     proxy = make_proxy(_config(_list(cluster.primary, *cluster.replicas), query_wait_timeout="60s"))
+
+    def is_known():
+        with proxy.admin() as console:
+            return any("tables read" in row.values() for row in console.execute("EXPLAIN app alice SELECT count(*) FROM t").fetchall())
+    wait_until(is_known, "what only reads is known: before that no read is run again", 15)
     problems, acknowledged, stop = [], [], threading.Event()
 
     def client(number):

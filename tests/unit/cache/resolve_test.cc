@@ -45,6 +45,25 @@ TEST(Resolve, ANameThatLeadsNowhereMakesItUnknown) {
   expect_not_known(world.resolve(inserting("u")), "there is no relation u");
 }
 
+TEST(Resolve, WhereAnySchemaMayBeMeantAllOfTheNameCount) {
+  CatalogFixture world;
+  world.schema("tenant");
+  world.schema("apart");
+  const Oid table = world.relation("public.t");
+  world.relation("tenant.t");
+  const Oid acts = world.function("public.acts", 'v');
+  world.view_of("apart.v", {table}, {acts});
+  const auto anywhere = [&](const char* name) {
+    return resolve(*world.build(), reading({name}),
+                   {.search_path = {}, .may_have_temporary = false, .any_schema = true});
+  };
+  expect_plain(anywhere("t"));
+  EXPECT_EQ(anywhere("t").reads, world.set({"public.t", "tenant.t"}));
+  EXPECT_TRUE(anywhere("v").writes_unknown);
+  expect_plain(anywhere("temporary"));
+  EXPECT_TRUE(anywhere("pg_temp.v").writes_unknown);
+}
+
 TEST(Resolve, WhatTheParserDidNotUnderstandIsUnknown) {
   expect_not_known(CatalogFixture().resolve({}), "not understood");
 }

@@ -282,6 +282,45 @@ TEST_F(LoneReads, AWriteThatNobodyUnderstandsIsOneToEveryTable) {
   EXPECT_EQ(scope->tables.all().fences.load(), 0U);
 }
 
+// How many fences over all tables it takes to send it, and whether it may be run again.
+struct UnknownNames : LoneReads {
+  std::deque<LinkState> links;
+
+  uint32_t fences_for(std::string_view text) {
+    session.take_link(links.emplace_back(memory_link()), to_server);
+    send(client::query(text));
+    const uint32_t fences = scope->tables.all().fences.load();
+    const bool again = session.lose_link({"08006", "gone"}, to_client).again.has_value();
+    EXPECT_EQ(again, fences == 0) << text;
+    limbo = Limbo();
+    return fences;
+  }
+};
+
+TEST_F(UnknownNames, WhateverReadsATableMayWrite) {
+  EXPECT_EQ(fences_for("SELECT * FROM t"), 0U);
+  EXPECT_EQ(fences_for("SELECT * FROM nowhere"), 1U) << "somebody may have made it past us";
+  scope->catalog.withdraw();
+  EXPECT_EQ(fences_for("SELECT * FROM t"), 1U);
+  EXPECT_EQ(fences_for("SELECT 1"), 0U);
+  EXPECT_EQ(fences_for("SELECT (x).y FROM (SELECT 1) x"), 1U);
+}
+
+TEST_F(UnknownNames, WhatWasKnownAMomentAgoTellsWhatOnlyReads) {
+  scope->catalog.set_lapsed(false);
+  EXPECT_EQ(fences_for("SELECT * FROM t"), 0U);
+  scope->catalog.withdraw();
+  EXPECT_EQ(fences_for("SELECT * FROM t"), 0U);
+  EXPECT_EQ(fences_for("SELECT * FROM writes"), 1U);
+  EXPECT_EQ(reason(client::query("SELECT * FROM t")), RouteReason::NamesUnknown) << "and nothing else";
+  scope->ddl_epoch.fetch_add(1);
+  EXPECT_EQ(fences_for("SELECT * FROM t"), 1U);
+  scope->ddl_epoch.fetch_sub(1);
+  EXPECT_EQ(fences_for("SELECT * FROM t"), 0U);
+  scope->catalog.set_lapsed(true);
+  EXPECT_EQ(fences_for("SELECT * FROM t"), 1U);
+}
+
 TEST_F(LoneReads, ALostCommitKeepsItsFence) {  // cache/README.md, F8
   session.take_link(primary, to_server);
   send(client::query("UPDATE t SET a = 1"));
