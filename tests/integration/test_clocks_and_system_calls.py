@@ -12,16 +12,18 @@ from sportello_testing.wire_client import ConnectionClosed, LoginFailed, errors,
 
 # A sanitizer wants to be the first library that is loaded.
 is_sanitized = any(name in BINARY for name in ("/asan/", "/tsan/"))
-pytestmark = [pytest.mark.ours, pytest.mark.skipif(is_sanitized, reason="preloaded libraries and sanitizers exclude each other")]
+pytestmark = [pytest.mark.ours, pytest.mark.skipif(is_sanitized, reason="sanitizers exclude preloaded libraries and being traced")]
 
 FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"
-FIU = "/usr/lib/fiu/fiu_run_preload.so /usr/lib/fiu/fiu_posix_preload.so"
+
+
+def wrapped(make_proxy, primary, wrapper, **settings):
+    return make_proxy({"sportello": settings, "databases": {"app": {"primary": primary.dsn()}}}, wrapper=wrapper)
 
 
 def with_environment(make_proxy, primary, environment, **settings):
     # By env, which is run as the user that the proxy runs as.
-    return make_proxy({"sportello": settings, "databases": {"app": {"primary": primary.dsn()}}},
-                      wrapper=["env", *(f"{name}={value}" for name, value in environment.items())])
+    return wrapped(make_proxy, primary, ["env", *(f"{name}={value}" for name, value in environment.items())], **settings)
 
 
 # ---- clocks ----
@@ -76,12 +78,15 @@ def test_clients_are_not_to_blame_for_a_proxy_that_stood_still(proxy, workers): 
 
 # ---- system calls ----
 
-EINTR = 4
-INTERRUPTED = [f"enable_random name=posix/io/{name},probability=0.1,failinfo={EINTR}"
-               for name in ("net/recv", "net/send", "net/sendmsg", "net/accept", "rw/read", "rw/write")]
+def failing(calls, error, first, step):
+    """A wrapper: in each thread the first-th of each of these calls fails, and each step-th from there. At the kernel's edge: a preloaded
+    library would not see what does not go through the C library's functions."""
+    return ["strace", "--daemonize", "--seccomp-bpf", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={calls}",
+            "-e", f"inject={calls}:error={error}:when={first}+{step}"]
 
 
-FAILING = [f"enable_random name=posix/io/net/{name},probability=0.01" for name in ("recv", "send", "sendmsg", "accept", "connect", "shutdown")]
+INTERRUPTED = failing("recvfrom,sendto,sendmsg,accept4,epoll_wait", "EINTR", 3, 7)
+FAILING = failing("recvfrom,sendto,sendmsg,accept4,connect,shutdown", "ECONNRESET", 50, 101)
 
 
 def digest(lines):
@@ -89,7 +94,7 @@ def digest(lines):
 
 
 def test_interrupted_system_calls_lose_no_byte(make_proxy, primary, table, workers):  # F20
-    process = with_environment(make_proxy, primary, {"LD_PRELOAD": FIU, "FIU_ENABLE": "\n".join(INTERRUPTED)}, workers=workers, default_pool_size=3)
+    process = wrapped(make_proxy, primary, INTERRUPTED, workers=workers, default_pool_size=3)
     script = "SELECT i, md5(i::text) || repeat('x', i % 500) FROM generate_series(1, 5000) i"
     with primary.connect() as direct:
         expected = digest(f"{row}" for row in direct.execute(script).fetchall())
@@ -104,8 +109,7 @@ def test_interrupted_system_calls_lose_no_byte(make_proxy, primary, table, worke
 
 
 def test_system_calls_that_fail_cost_connections_and_nothing_else(make_proxy, primary, workers):  # F20
-    process = with_environment(make_proxy, primary, {"LD_PRELOAD": FIU, "FIU_ENABLE": "\n".join(FAILING)},
-                               workers=workers, default_pool_size=3, server_login_retry="100ms")
+    process = wrapped(make_proxy, primary, FAILING, workers=workers, default_pool_size=3, server_login_retry="100ms")
     answered = failed = 0
     for number in range(150):
         try:
