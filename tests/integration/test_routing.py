@@ -275,6 +275,7 @@ def test_the_console_explains_where_a_statement_would_go(routed):
     cluster, proxy = routed(1)
     cluster.primary.run("CREATE VIEW v0 AS SELECT k, v FROM t0", "GRANT SELECT ON v0 TO PUBLIC")
     _wait_routing(proxy, 1)
+    wait_until(lambda: _explain(proxy, "app alice 'SELECT max(v) FROM v0'").get("tables read") == "public.t0", "the view is known")
     told = _explain(proxy, "app alice 'SELECT max(v) FROM v0 WHERE k = 1'")
     assert told["kind"] == "read" and told["reads"] == "v0" and told["tables read"] == "public.t0", told
     assert told["freshness"] == "table" and told["floor"].startswith("write "), told
