@@ -57,7 +57,7 @@ class Watched(Process):
 
 def _run_loads(watched):
     for protocol in _PROTOCOLS:
-        for database, script in ((DATABASE, _READ), (DATABASE, _WRITE), ("routed", _READ), ("cached", _FEW)):
+        for database, script in ((DATABASE, _READ), (DATABASE, _WRITE), ("routed", _READ), ("cached", _FEW), ("cached", _READ)):
             Load([(script, 1)], database, USER, protocol=protocol).run(watched.port, each=_EACH)
             print(f"  {database} {protocol}", file=sys.stderr, flush=True)
 
