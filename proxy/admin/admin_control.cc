@@ -51,6 +51,24 @@ void close_idle(WorkerGroup& group, const Databases& databases, bool only_outdat
   });
 }
 
+// Asks all workers in rounds, one at a time, the next when it is called again. True once a round found none.
+std::function<bool()> none_left(Worker& home, std::function<size_t(Worker&)> count) {
+  struct Rounds {
+    bool asking = false;
+    bool over = false;
+  };
+  return [home = &home, count = std::move(count), rounds = std::make_shared<Rounds>()] {
+    if (!rounds->over && !rounds->asking) {
+      rounds->asking = true;
+      gather<size_t>(*home, count, [rounds](const std::vector<size_t>& counts) {
+        rounds->asking = false;
+        rounds->over = std::all_of(counts.begin(), counts.end(), [](size_t each) { return each == 0; });
+      });
+    }
+    return rounds->over;
+  };
+}
+
 }  // namespace
 
 void AdminControl::carry_out(const AdminCommand& command, Done done, Tell tell) {
@@ -313,30 +331,19 @@ void AdminControl::suspend(Done done) {
   }
   suspension_ = suspension;
   const TimePoint deadline = home_->now() + group.config()->conf.suspend_timeout;
-  auto asking = std::make_shared<bool>(false);
-  auto over = std::make_shared<bool>(false);
+  const auto is_flushed = none_left(*home_, [](Worker& worker) { return worker.unflushed(); });
   look_until_done(
-      [this, deadline, done = std::move(done), asking, over] {
+      [this, deadline, done = std::move(done), is_flushed] {
         if (!home_->group().is_suspended()) {
           answer(done, Error{sqlstate::kQueryCanceled, "SUSPEND ended by a RESUME"});
           return true;
         }
-        if (*over) {
+        if (is_flushed()) {
           answer(done, AdminAnswer());
           return true;
         }
         if (home_->now() >= deadline) {
           home_->group().post_all([](Worker& worker) { worker.close_unflushed(); });
-        }
-        if (!*asking) {
-          *asking = true;
-          gather<size_t>(
-              *home_, [](Worker& worker) { return worker.unflushed(); },
-              [asking, over](const std::vector<size_t>& unflushed) {
-                *asking = false;
-                *over =
-                    std::all_of(unflushed.begin(), unflushed.end(), [](size_t each) { return each == 0; });
-              });
         }
         return false;
       },
@@ -385,30 +392,18 @@ void AdminControl::reconnect(const Databases& databases) {
 }
 
 void AdminControl::wait_close(Databases databases, Done done) {
-  auto asking = std::make_shared<bool>(false);
-  auto over = std::make_shared<bool>(false);
+  const auto are_closed = none_left(*home_, [databases = std::move(databases)](Worker& worker) {
+    return static_cast<size_t>(std::count_if(
+        worker.links().begin(), worker.links().end(),
+        [&](const auto& link) { return holds(databases, database_of(*link)) && link->is_outdated(); }));
+  });
   look_until_done(
-      [this, databases = std::move(databases), done = std::move(done), asking, over] {
-        if (*over) {
-          answer(done, AdminAnswer());
-          return true;
+      [this, done = std::move(done), are_closed] {
+        if (!are_closed()) {
+          return false;
         }
-        if (!*asking) {
-          *asking = true;
-          gather<size_t>(
-              *home_,
-              [databases](Worker& worker) {
-                return static_cast<size_t>(
-                    std::count_if(worker.links().begin(), worker.links().end(), [&](const auto& link) {
-                      return holds(databases, database_of(*link)) && link->is_outdated();
-                    }));
-              },
-              [asking, over](const std::vector<size_t>& outdated) {
-                *asking = false;
-                *over = std::all_of(outdated.begin(), outdated.end(), [](size_t each) { return each == 0; });
-              });
-        }
-        return false;
+        answer(done, AdminAnswer());
+        return true;
       },
       [] {});
 }
