@@ -41,10 +41,10 @@ uint32_t small(size_t bytes) { return static_cast<uint32_t>(bytes); }
 CachedResult::CachedResult(Token /*token*/, const Answer& answer, const KeyView& key, Filling filling)
     : hash_(key.hash),
       bytes_(bytes_behind(answer, key)),
+      filling_(std::move(filling)),
       key_bytes_(small(key.bytes.size())),
       parameter_bytes_(small(answer.parameter_description.size())),
       description_bytes_(small(answer.description_bytes)),
-      filling_(std::move(filling)),
       rows_(answer.rows) {
   char* at = reinterpret_cast<char*>(this + 1);
   for (const std::string_view part : {key.bytes, answer.parameter_description, answer.messages}) {

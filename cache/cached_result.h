@@ -68,7 +68,6 @@ class CachedResult {
 
   // Where a shard has it. What is moved about when results come and go lies together.
   struct Place {
-    const CachedResult* next_in_bucket = nullptr;
     const CachedResult* newer = nullptr;
     const CachedResult* older = nullptr;
     CachedResultRef kept;                 // the shard's own: the result itself, while it is there
@@ -78,13 +77,13 @@ class CachedResult {
   // Key, parameter_description(), messages(): they lie right behind it, in the same allocation.
   std::string_view bytes() const { return {reinterpret_cast<const char*>(this + 1), bytes_}; }
 
-  mutable Place place_;
   const uint64_t hash_;
+  mutable Place place_;
   const size_t bytes_;
+  const Filling filling_;
   const uint32_t key_bytes_;
   const uint32_t parameter_bytes_;
   const uint32_t description_bytes_;
-  const Filling filling_;
   const uint64_t rows_;
 };
 

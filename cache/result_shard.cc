@@ -1,62 +1,41 @@
 #include "cache/result_shard.h"
 
 #include <mutex>
+#include <utility>
 
-#include "cache/heap_bytes.h"
 #include "protocol/invariant.h"
 
 namespace sportello::cache {
-namespace {
 
-constexpr size_t kFirstBuckets = 16;
-// Results a bucket, above which some go for a larger table.
-constexpr size_t kMostABucket = 2;
-
-// NOLINTNEXTLINE(bugprone-sizeof-expression): a bucket is a pointer
-uint64_t table_bytes(size_t buckets) { return heap_bytes(buckets * sizeof(CachedResult*)); }
-
-}  // namespace
-
-// The first buckets of a shard are not counted: they are a fixed part of the store.
-ResultShard::ResultShard(MemoryBudget& budget) : budget_(budget), buckets_(kFirstBuckets) {}
+ResultShard::ResultShard(MemoryBudget& budget) : budget_(budget) {}
 
 ResultShard::~ResultShard() {
   drop_if([](const CachedResult&) { return true; });
-  if (buckets_.size() > kFirstBuckets) budget_.give(table_bytes(buckets_.size()));
+  budget_.give(table_.heap_bytes());
 }
 
-const CachedResult* ResultShard::find_in_bucket(const KeyView& key) const {
-  const CachedResult* found = buckets_[key.hash & (buckets_.size() - 1)];
-  while (found != nullptr && (found->hash_ != key.hash || found->key().bytes != key.bytes)) {
-    found = found->place_.next_in_bucket;
-  }
-  return found;
-}
-
-bool ResultShard::put(const CachedResultRef& result, size_t& evicted) {
+ResultShard::Put ResultShard::put(const CachedResultRef& result, size_t& evicted) {
   CachedResultRef replaced;
   Dropped dropped;
   const std::unique_lock lock(mutex_);
-  const CachedResult* const before = find_in_bucket(result->key());
+  const CachedResult* const before = table_.find(result->key());
   if (before != nullptr && before->filling_.as_of > result->filling_.as_of &&
       before->filling_.snapshot.is_valid()) {
-    budget_.give(result->memory_bytes());
-    return false;
+    return Put::Refused;
   }
   if (before != nullptr) replaced = unlink(*before);
-  grow_if_crowded(dropped);
+  const bool has_room = make_room(result->memory_bytes(), dropped);
   evicted += dropped.size();
+  if (!has_room) return Put::NoRoom;
   link(result);
-  return true;
+  return Put::Kept;
 }
 
 bool ResultShard::evict_one() {
   CachedResultRef evicted;
   const std::unique_lock lock(mutex_);
-  const CachedResult* const victim = next_victim();
-  if (victim == nullptr) return false;
-  evicted = unlink(*victim);
-  return true;
+  evicted = evict();
+  return evicted != nullptr;
 }
 
 size_t ResultShard::drop_if(const std::function<bool(const CachedResult&)>& unwanted) {
@@ -72,68 +51,76 @@ size_t ResultShard::drop_if(const std::function<bool(const CachedResult&)>& unwa
 
 size_t ResultShard::size() const {
   const std::shared_lock lock(mutex_);
-  return size_;
+  return table_.size();
 }
 
-size_t ResultShard::buckets() const {
+size_t ResultShard::slots() const {
   const std::shared_lock lock(mutex_);
-  return buckets_.size();
+  return table_.slots();
 }
 
 const CachedResult* ResultShard::next_victim() {
   const CachedResult* at = hand_ != nullptr ? hand_ : oldest_;
-  while (at != nullptr && at->place_.is_visited.exchange(false, std::memory_order_relaxed)) {
+  while (at != nullptr && at->place_.is_visited.load(std::memory_order_relaxed)) {
+    at->place_.is_visited.store(false, std::memory_order_relaxed);
     at = at->place_.newer != nullptr ? at->place_.newer : oldest_;
   }
   hand_ = at;
   return at;
 }
 
+// The next to go is known now: it and its slot are fetched from memory before they are needed.
+CachedResultRef ResultShard::evict() {
+  const CachedResult* const victim = next_victim();
+  if (victim == nullptr) return nullptr;
+  CachedResultRef evicted = unlink(*victim);
+  if (hand_ != nullptr) {
+    table_.prefetch(hand_->key().hash);
+    __builtin_prefetch(hand_->place_.newer);
+  }
+  return evicted;
+}
+
 void ResultShard::link(const CachedResultRef& result) {
   CachedResult::Place& place = result->place_;
   invariant(place.kept == nullptr, "a result is put once");
-  const CachedResult*& first = bucket(result->hash_);
+  table_.add(*result);
   place.kept = result;
-  place.next_in_bucket = first;
-  first = result.get();
   place.older = newest_;
   (newest_ != nullptr ? newest_->place_.newer : oldest_) = result.get();
   newest_ = result.get();
-  ++size_;
 }
 
 CachedResultRef ResultShard::unlink(const CachedResult& result) {
   CachedResult::Place& place = result.place_;
-  const CachedResult** at = &bucket(result.hash_);
-  while (*at != &result) at = &(*at)->place_.next_in_bucket;
-  *at = place.next_in_bucket;
+  table_.remove(result);
   if (hand_ == &result) hand_ = place.newer;
   (place.newer != nullptr ? place.newer->place_.older : newest_) = place.older;
   (place.older != nullptr ? place.older->place_.newer : oldest_) = place.newer;
-  --size_;
   budget_.give(result.memory_bytes());
   return std::move(place.kept);
 }
 
-// Where the budget has nothing left, chains grow a little longer first: a table that is just large enough
-// would else drive out results again and again.
-void ResultShard::grow_if_crowded(Dropped& evicted) {
-  if (size_ < buckets_.size()) return;
-  while (!budget_.try_take(table_bytes(2 * buckets_.size()))) {
-    const CachedResult* const victim =
-        size_ < kMostABucket * buckets_.size() && evicted.empty() ? nullptr : next_victim();
-    if (victim == nullptr) return;
-    evicted.push_back(unlink(*victim));
+// For a result of so many bytes, which are taken then. What is full and may not grow gives one away for it.
+bool ResultShard::make_room(uint64_t bytes, Dropped& evicted) {
+  bool has_place = !table_.is_full() || grow_table();
+  while (!has_place || !budget_.try_take(bytes)) {
+    evicted.push_back(evict());
+    if (evicted.back() == nullptr) {
+      evicted.pop_back();
+      return false;
+    }
+    has_place = true;
   }
-  const uint64_t given = buckets_.size() > kFirstBuckets ? table_bytes(buckets_.size()) : 0;
-  std::vector<const CachedResult*> larger(2 * buckets_.size());
-  for (const CachedResult* result = newest_; result != nullptr; result = result->place_.older) {
-    const CachedResult*& first = larger[result->hash_ & (larger.size() - 1)];
-    result->place_.next_in_bucket = first;
-    first = result;
-  }
-  buckets_.swap(larger);
+  return true;
+}
+
+bool ResultShard::grow_table() {
+  if (!budget_.try_take(table_.bytes_to_grow())) return false;
+  const size_t given = table_.heap_bytes();
+  table_.grow();
   budget_.give(given);
+  return true;
 }
 
 }  // namespace sportello::cache

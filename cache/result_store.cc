@@ -50,19 +50,18 @@ Found ResultStore::look_up(const Wanted& wanted) const {
 
 bool ResultStore::put(const CachedResultRef& result) {
   if (!result->filling().snapshot.is_valid()) return false;
-  const uint64_t bytes = result->memory_bytes();
-  if (bytes > max_bytes()) return false;
+  if (result->memory_bytes() > max_bytes()) return false;
   const size_t shard = shard_of(result->key().hash);
-  while (!budget_.try_take(bytes)) {
-    if (!evict_one(shard)) return false;
-  }
   size_t evicted = 0;
-  const bool kept = shards_[shard]->put(result, evicted);
+  ResultShard::Put outcome = shards_[shard]->put(result, evicted);
+  while (outcome == ResultShard::Put::NoRoom && evict_one(shard)) {
+    outcome = shards_[shard]->put(result, evicted);
+  }
   if (evicted > 0) evictions_.fetch_add(evicted, std::memory_order_relaxed);
-  return kept;
+  return outcome == ResultShard::Put::Kept;
 }
 
-// Of the shard that grows, so that one lock is enough; of the others if that one is empty.
+// Of the first shard that has something to give.
 bool ResultStore::evict_one(size_t first_shard) {
   for (size_t i = 0; i < shards_.size(); ++i) {
     if (shards_[(first_shard + i) % shards_.size()]->evict_one()) {
@@ -97,10 +96,10 @@ size_t ResultStore::flush_database(uint64_t database) {
   return drop_if([database](const CachedResult& stored) { return stored.filling().database == database; });
 }
 
-size_t ResultStore::buckets() const {
-  size_t buckets = 0;
-  for (const auto& shard : shards_) buckets += shard->buckets();
-  return buckets;
+size_t ResultStore::slots() const {
+  size_t slots = 0;
+  for (const auto& shard : shards_) slots += shard->slots();
+  return slots;
 }
 
 size_t ResultStore::size() const {

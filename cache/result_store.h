@@ -62,7 +62,7 @@ class ResultStore {
   uint64_t used_bytes() const { return budget_.used(); }
   uint64_t max_bytes() const { return budget_.limit(); }
   size_t size() const;
-  size_t buckets() const;  // of its tables
+  size_t slots() const;  // of its tables
   uint64_t evictions() const { return evictions_.load(std::memory_order_relaxed); }
 
  private:

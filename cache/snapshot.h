@@ -33,10 +33,10 @@ class Snapshot {
   static constexpr size_t kInPlace = 3;
 
   std::shared_ptr<const TableStates> states_;
-  uint64_t all_epoch_ = 0;
-  std::array<Tag, kInPlace> first_{};
-  size_t count_ = 0;
   std::vector<Tag> rest_;  // those beyond kInPlace
+  uint64_t all_epoch_ = 0;
+  size_t count_ = 0;
+  std::array<Tag, kInPlace> first_{};
 };
 
 }  // namespace sportello::cache
