@@ -48,12 +48,7 @@ class KeyBuilder {
   std::optional<KeyView> build(const KeyParts& parts);
 
  private:
-  template <typename Number>
-  void number(Number value);
-  void size(size_t value);
-  void text(std::string_view value);
-
-  std::string bytes_;
+  std::string buffer_;
 };
 
 }  // namespace sportello::cache

@@ -5,94 +5,86 @@
 namespace sportello::cache {
 namespace {
 
-constexpr size_t kKeptFlights = 64;
+constexpr size_t kMostKeptBytes = 4096;  // a larger buffer is given back after use
+
+// Under a lock, so that it needs no locked instruction; read without it.
+void count(std::atomic<uint64_t>& counter) {
+  counter.store(counter.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+}
 
 }  // namespace
 
-Flights::Joined Flights::join_or_lead(const KeyView& key, Filling&& filling, const SessionFloor& floor,
-                                      const AnswerForm& form, const std::function<Waiter()>& make_waiter) {
-  Joined joined;
-  const std::scoped_lock lock(mutex_);
-  auto found = flights_.find(key.hash);
-  const bool is_other = found != flights_.end() && found->second->key != key.bytes;
-  // The floor first, the epochs last, as in a look-up.
-  if (found != flights_.end() && !is_other && found->second->form.covers(form) &&
-      floor.is_in(found->second->filling.as_of) && found->second->filling.snapshot.is_valid()) {
-    Flight& flight = *found->second;
-    joined.ticket.flights_ = this;
-    joined.ticket.flight_ = found->second;
-    joined.ticket.number_ = ++next_number_;
-    flight.waiters.emplace_back(joined.ticket.number_, make_waiter());
-    joined_.fetch_add(1, std::memory_order_relaxed);
-    return joined;
-  }
-  std::shared_ptr<Flight> flight;
-  if (found == flights_.end() && !landed_.empty()) {
-    InTheAir::node_type node = std::move(landed_.back());
-    landed_.pop_back();
-    node.key() = key.hash;
-    // Nobody but a Ticket that was left behind may still know it, and that finds its number no more.
-    if (node.mapped().use_count() == 1) flight = node.mapped();
-    found = flights_.insert(std::move(node)).position;
-  }
-  if (flight == nullptr) flight = std::make_shared<Flight>();
-  flight->key.assign(key.bytes);
-  flight->hash = key.hash;
-  flight->filling = std::move(filling);
-  flight->form = form;
-  if (found == flights_.end()) {
-    flights_.emplace(key.hash, flight);
-  } else if (!is_other) {
-    found->second = flight;
-  }
-  flown_.fetch_add(1, std::memory_order_relaxed);
-  joined.lead = Lead(*this, std::move(flight));
-  return joined;
+void Flight::begin(const KeyView& key, Filling&& filling, const AnswerForm& form) {
+  drop();
+  if (key_.capacity() > kMostKeptBytes) std::string().swap(key_);
+  key_.assign(key.bytes);
+  hash_ = key.hash;
+  filling_ = std::move(filling);
+  form_ = form;
 }
 
-Flights::Landed Flights::take_down(Flight& flight) {
-  InTheAir::node_type place;  // freed, if it is, after the lock
-  Landed landed;
+// What it hangs on may be the last to hold its database, so it goes outside of the lock.
+void Flight::end(Landing how, const CachedResultRef& result) {
+  if (flights_ != nullptr) {
+    const Flights::Waiters waiters = flights_->take_down(*this);
+    flights_ = nullptr;
+    for (const auto& [number, waiter] : waiters) waiter(how, result);
+  }
+  filling_ = {};
+}
+
+// The newest of those who ask for the same, if it is good enough. The floor first, the epochs last, as in a
+// look-up.
+Flight* Flights::find(const Flight& wanted, const SessionFloor& floor) {
+  for (Flight* flight = bucket(wanted.hash_); flight != nullptr; flight = flight->next_) {
+    if (flight->hash_ != wanted.hash_ || flight->key_ != wanted.key_) continue;
+    const bool is_good = flight->form_.covers(wanted.form_) && floor.is_in(flight->filling_.as_of) &&
+                         flight->filling_.snapshot.is_valid();
+    return is_good ? flight : nullptr;
+  }
+  return nullptr;
+}
+
+void Flights::take_off(Flight& flight) {
+  flight.flights_ = this;
+  flight.next_ = std::exchange(bucket(flight.hash_), &flight);
+  ++in_the_air_;
+  count(flown_);
+}
+
+Flights::Ticket Flights::add_waiter(Flight& flight, Waiter waiter) {
+  Ticket ticket;
+  ticket.flights_ = this;
+  ticket.hash_ = flight.hash_;
+  ticket.number_ = ++last_number_;
+  flight.waiters_.emplace_back(ticket.number_, std::move(waiter));
+  count(joined_);
+  return ticket;
+}
+
+Flights::Waiters Flights::take_down(Flight& flight) {
   const std::scoped_lock lock(mutex_);
-  landed.filling = std::exchange(flight.filling, {});
-  landed.waiters = std::exchange(flight.waiters, {});
-  const auto found = flights_.find(flight.hash);
-  if (found == flights_.end() || found->second.get() != &flight) return landed;
-  place = flights_.extract(found);
-  if (landed_.size() < kKeptFlights) landed_.push_back(std::move(place));
-  return landed;
+  Flight** at = &bucket(flight.hash_);
+  while (*at != &flight) at = &(*at)->next_;
+  *at = flight.next_;
+  --in_the_air_;
+  return std::exchange(flight.waiters_, {});
 }
 
 size_t Flights::in_the_air() const {
   const std::scoped_lock lock(mutex_);
-  return flights_.size();
-}
-
-Flights::Lead& Flights::Lead::operator=(Lead&& other) noexcept {
-  if (this != &other) {
-    end(Landing::Again, nullptr);
-    flights_ = other.flights_;
-    flight_ = std::exchange(other.flight_, nullptr);
-  }
-  return *this;
-}
-
-KeyView Flights::Lead::key() const { return {flight_->key, flight_->hash}; }
-
-const Filling& Flights::Lead::filling() const { return flight_->filling; }
-
-void Flights::Lead::end(Landing how, const CachedResultRef& result) {
-  if (flight_ == nullptr) return;
-  Landed landed = flights_->take_down(*flight_);
-  flight_.reset();
-  for (const auto& [number, waiter] : landed.waiters) waiter(how, result);
+  return in_the_air_;
 }
 
 bool Flights::Ticket::leave() {
-  const std::shared_ptr<Flight> flight = flight_.lock();
-  if (flight == nullptr) return false;
+  if (flights_ == nullptr) return false;
   const std::scoped_lock lock(flights_->mutex_);
-  return std::erase_if(flight->waiters, [this](const auto& waiter) { return waiter.first == number_; }) != 0;
+  for (Flight* flight = flights_->bucket(hash_); flight != nullptr; flight = flight->next_) {
+    if (std::erase_if(flight->waiters_, [this](const auto& each) { return each.first == number_; }) != 0) {
+      return true;
+    }
+  }
+  return false;
 }
 
 }  // namespace sportello::cache

@@ -1,9 +1,9 @@
 // Of several sessions that miss the same result at the same time, one asks the server, the others wait for
 // its answer without holding a link.
 //
-//   join() ─▶ Lead: ask the server, keep the result, land()            ─▶ the waiters: Landing::Result
-//     │                                      land_unkept()             ─▶ Landing::Alone: each on its own
-//     │                                      dropped (client, link gone) ─▶ Landing::Again: join() again
+//   join() ─▶ nothing: ask the server, keep the result, land()            ─▶ the waiters: Landing::Result
+//     │                                         land_unkept()             ─▶ Landing::Alone: each on its own
+//     │                                         dropped (client, link gone) ─▶ Landing::Again: join() again
 //     └────▶ Ticket: wait; leave() if the client goes
 //
 // Who joins could as well have been served the result (cache/README.md, C4): at that moment the flight's
@@ -14,12 +14,11 @@
 // own.
 #pragma once
 
+#include <array>
 #include <functional>
-#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "cache/cached_result.h"
@@ -32,35 +31,46 @@ enum class Landing : uint8_t {
   Again,   // its leader is gone: look it up and join again
 };
 
-class Flights {
-  struct Flight;
+class Flights;
 
+// What one session asks a server for, to keep the answer. The session's own, to be used again from read to
+// read; others learn of it only by Flights::join(). Dropping it sends the waiters on.
+class Flight {
  public:
+  Flight() = default;
+  Flight(const Flight&) = delete;
+  Flight& operator=(const Flight&) = delete;
+  ~Flight() { drop(); }
+
+  // `filling` was noted just now. Drops what was before.
+  void begin(const KeyView& key, Filling&& filling, const AnswerForm& form);
+  KeyView key() const { return {key_, hash_}; }
+  const Filling& filling() const { return filling_; }
+
+  // After the result was put into the store, so that nobody misses it in between. Waiters get it even if the
+  // store refused it for a write that began since. (C4)
+  void land(const CachedResultRef& result) { end(Landing::Result, result); }
+  void land_unkept() { end(Landing::Alone, nullptr); }
+  void drop() { end(Landing::Again, nullptr); }
+
+ private:
+  friend class Flights;
   using Waiter = std::function<void(Landing, const CachedResultRef&)>;
 
-  // Who asks the server for all. Moved, never copied; dropping it sends the waiters on.
-  class Lead {
-   public:
-    Lead(Lead&&) noexcept = default;
-    Lead& operator=(Lead&& other) noexcept;
-    ~Lead() { end(Landing::Again, nullptr); }
+  void end(Landing how, const CachedResultRef& result);
 
-    // The key stays good as long as this.
-    KeyView key() const;
-    const Filling& filling() const;
-    // After the result was put into the store, so that nobody misses it in between. Waiters get it even if
-    // the store refused it for a write that began since. (C4)
-    void land(const CachedResultRef& result) { end(Landing::Result, result); }
-    void land_unkept() { end(Landing::Alone, nullptr); }
+  std::string key_;
+  uint64_t hash_ = 0;
+  Filling filling_;
+  AnswerForm form_;
+  Flights* flights_ = nullptr;                       // nullptr: it is not in the air
+  Flight* next_ = nullptr;                           // guarded by the Flights' mutex, as is the next
+  std::vector<std::pair<uint64_t, Waiter>> waiters_;  // by the numbers of their Tickets
+};
 
-   private:
-    friend class Flights;
-    Lead(Flights& flights, std::shared_ptr<Flight> flight) : flights_(&flights), flight_(std::move(flight)) {}
-    void end(Landing how, const CachedResultRef& result);
-
-    Flights* flights_;
-    std::shared_ptr<Flight> flight_;  // nullptr: it ended
-  };
+class Flights {
+ public:
+  using Waiter = Flight::Waiter;
 
   // A place among the waiters.
   class Ticket {
@@ -71,21 +81,21 @@ class Flights {
    private:
     friend class Flights;
     Flights* flights_ = nullptr;
-    std::weak_ptr<Flight> flight_;
+    uint64_t hash_ = 0;
     uint64_t number_ = 0;
   };
 
-  struct Joined {
-    std::optional<Lead> lead;  // else `ticket`
-    Ticket ticket;
-  };
-
-  // `filling` was noted just now; a Waiter is made of `waiter` only if there is a flight to wait for.
+  // Nothing: there is none to wait for, and `flight`, which has begun, is in the air from now on. A Waiter is
+  // made of `waiter` only if it is needed.
   template <typename Callable>
-  Joined join(const KeyView& key, Filling&& filling, const SessionFloor& floor, const AnswerForm& form,
-              Callable&& waiter) {
-    return join_or_lead(key, std::move(filling), floor, form,
-                        [&waiter] { return Waiter(std::forward<Callable>(waiter)); });
+  std::optional<Ticket> join(Flight& flight, const SessionFloor& floor, Callable&& waiter) {
+    const std::scoped_lock lock(mutex_);
+    Flight* const other = find(flight, floor);
+    if (other == nullptr) {
+      take_off(flight);
+      return std::nullopt;
+    }
+    return add_waiter(*other, Waiter(std::forward<Callable>(waiter)));
   }
 
   // For SHOW CACHE.
@@ -94,32 +104,22 @@ class Flights {
   size_t in_the_air() const;
 
  private:
-  struct Flight {
-    std::string key;
-    uint64_t hash = 0;
-    Filling filling;
-    AnswerForm form;
-    std::vector<std::pair<uint64_t, Waiter>> waiters;  // guarded by Flights' mutex
-  };
+  friend class Flight;
+  using Waiters = std::vector<std::pair<uint64_t, Waiter>>;
+  static constexpr size_t kBuckets = 1024;  // for about as many as there are links
 
-  // By the key's hash. Of two keys with the same hash the later one flies without a place in it: nobody can
-  // wait for it.
-  using InTheAir = std::unordered_map<uint64_t, std::shared_ptr<Flight>>;
-
-  Joined join_or_lead(const KeyView& key, Filling&& filling, const SessionFloor& floor,
-                      const AnswerForm& form, const std::function<Waiter()>& make_waiter);
-  struct Landed {
-    Filling filling;  // which may be the last to hold its database
-    std::vector<std::pair<uint64_t, Waiter>> waiters;
-  };
-  Landed take_down(Flight& flight);
+  Flight*& bucket(uint64_t hash) { return buckets_[hash % kBuckets]; }
+  Flight* find(const Flight& wanted, const SessionFloor& floor);
+  void take_off(Flight& flight);
+  Ticket add_waiter(Flight& flight, Waiter waiter);
+  Waiters take_down(Flight& flight);
 
   mutable std::mutex mutex_;
-  InTheAir flights_;                         // guarded by mutex_
-  std::vector<InTheAir::node_type> landed_;  // guarded by mutex_; to be used again, with their flights
-  uint64_t next_number_ = 0;                 // guarded by mutex_
-  std::atomic<uint64_t> flown_{0};
-  std::atomic<uint64_t> joined_{0};
+  std::array<Flight*, kBuckets> buckets_{};  // guarded by mutex_; each a list, the newest first
+  size_t in_the_air_ = 0;                    // guarded by mutex_
+  uint64_t last_number_ = 0;                 // guarded by mutex_
+  std::atomic<uint64_t> flown_{0};           // written under mutex_
+  std::atomic<uint64_t> joined_{0};          // written under mutex_
 };
 
 }  // namespace sportello::cache

@@ -183,41 +183,43 @@ ClientConnection::CacheAnswer ClientConnection::ask_cache(std::string_view in) {
   if (holds_link || session_->has_deferred_block()) {
     fill->recorder.allow_block();
   }
+  fill->flight.begin(*key, std::move(filling), read.form);
+  fill->shadowed = in_shadow ? found.result : nullptr;
   // Who holds a link does not wait for others.
-  if (in_shadow || holds_link) {
-    fill->key = key->bytes;
-    fill->hash = key->hash;
-    fill->filling = std::move(filling);
-    fill->shadowed = in_shadow ? found.result : nullptr;
+  if (in_shadow || holds_link || !waits_for_flight(fill->flight, floor, *verdict.counts)) {
     begin_fill(std::move(fill));
     return answer;
   }
+  leave_route();
+  cache.give_back(std::move(fill));
+  wait_since_ = worker_->now();
+  move(ConnectionEvent::FlightJoined);
+  answer.waits = true;
+  return answer;
+}
+
+// False: nobody is asking for it, so `flight` is in the air.
+bool ClientConnection::waits_for_flight(cache::Flight& flight, const cache::SessionFloor& floor,
+                                        cache::RuleCounts& counts) {
+  WorkerCache& cache = worker_->cache();
   const uint64_t wait = ++cache.last_wait;
-  Worker* worker = worker_;
-  auto joined = cache.shared.flights.join(
-      *key, std::move(filling), floor, read.form,
-      [worker, wait, id = process_id_](cache::Landing how, const cache::CachedResultRef& result) {
+  const auto ticket = cache.shared.flights.join(
+      flight, floor,
+      [worker = worker_, wait, id = process_id_](cache::Landing how, const cache::CachedResultRef& result) {
         worker->loop().post([worker, wait, id, how, result] {
           if (ClientConnection* client = worker->find_client(id)) {
             client->flight_landed(wait, how, result);
           }
         });
       });
-  if (joined.lead) {
-    fill->lead = std::move(joined.lead);
-    begin_fill(std::move(fill));
-    return answer;
+  if (!ticket) {
+    return false;
   }
-  leave_route();
-  cache.give_back(std::move(fill));
   flight_ = std::make_unique<FlightWait>();
-  flight_->ticket = std::move(joined.ticket);
+  flight_->ticket = *ticket;
   flight_->number = wait;
-  flight_->counts = verdict.counts;
-  wait_since_ = worker_->now();
-  move(ConnectionEvent::FlightJoined);
-  answer.waits = true;
-  return answer;
+  flight_->counts = &counts;
+  return true;
 }
 
 ClientConnection::CacheAnswer ClientConnection::answer_from(const cache::CachedResult& result) {
@@ -258,15 +260,11 @@ void ClientConnection::finish_fill() {
   session_->record_answer(nullptr);
   std::unique_ptr<CacheFill> fill = std::move(fill_);
   RuleCounts& counts = *fill->counts;
-  const cache::Filling& filling = fill->lead ? fill->lead->filling() : fill->filling;
-  const cache::KeyView key =
-      fill->lead ? fill->lead->key() : cache::KeyView{.bytes = fill->key, .hash = fill->hash};
-  const cache::CachedResultRef result = fill->recorder.result(key, filling);
+  const cache::Filling& filling = fill->flight.filling();
+  const cache::CachedResultRef result = fill->recorder.result(fill->flight.key(), filling);
   if (result == nullptr) {
     RuleCounts::add(counts.refused, fill->recorder.refusal());
-    if (fill->lead) {
-      fill->lead->land_unkept();
-    }
+    fill->flight.land_unkept();
     worker_->cache().give_back(std::move(fill));
     return;
   }
@@ -278,9 +276,7 @@ void ClientConnection::finish_fill() {
   }
   const bool kept = worker_->cache().shared.store.put(result);
   RuleCounts::add(kept ? counts.stored : counts.not_stored);
-  if (fill->lead) {
-    fill->lead->land(result);
-  }
+  fill->flight.land(result);
   worker_->cache().give_back(std::move(fill));
 }
 

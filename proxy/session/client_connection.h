@@ -186,6 +186,7 @@ class ClientConnection final : private Transport::Handler {
   };
   CacheAnswer ask_cache(std::string_view in);
   CacheAnswer answer_from(const cache::CachedResult& result);
+  bool waits_for_flight(cache::Flight& flight, const cache::SessionFloor& floor, cache::RuleCounts& counts);
   cache::NotCached judge_guard(const CacheVerdict& verdict) const;
   bool is_in_block() const;
   cache::NotCached judge_place(const CacheVerdict& verdict) const;

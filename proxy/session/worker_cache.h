@@ -14,15 +14,11 @@
 
 namespace sportello::proxy {
 
-// What a session asks a server for, to keep the answer. Others may wait for it. Used again from read to read.
+// An answer on its way that is to be kept. Used again from read to read.
 struct CacheFill {
   cache::RuleCounts* counts = nullptr;
   cache::ResultRecorder recorder{0, {}};
-  std::optional<cache::Flights::Lead> lead;  // none with mode = "shadow", which makes nobody wait
-  // Without a lead:
-  std::string key;
-  uint64_t hash = 0;
-  cache::Filling filling;
+  cache::Flight flight;             // others may wait for it, but for those of mode = "shadow"
   cache::CachedResultRef shadowed;  // what would have been the answer
 };
 
@@ -55,8 +51,7 @@ inline std::unique_ptr<CacheFill> WorkerCache::get_fill() {
 
 // Whoever waits for it has to look again.
 inline void WorkerCache::give_back(std::unique_ptr<CacheFill> fill) {
-  fill->lead.reset();
-  fill->filling = {};
+  fill->flight.drop();
   fill->shadowed.reset();
   if (spare_.size() < kKeptFills) {
     spare_.push_back(std::move(fill));

@@ -76,7 +76,7 @@ struct Read {
   bool alone = false;
   int node = 0;
   Filling filling;
-  std::optional<Flights::Lead> lead;
+  std::unique_ptr<Flight> flight = std::make_unique<Flight>();
   Flights::Ticket ticket;
   bool waits = false;
   std::optional<History::Seen> seen;
@@ -262,21 +262,19 @@ class Simulation {
     if (read.alone) return;
     Filling of_flight = read.filling;
     if (!rules_.joins_of_valid) of_flight.snapshot = Snapshot::take(never_written_, {});
-    Flights::Joined joined =
-        flights_.join(key_of(read), std::move(of_flight), rules_.joins_own_writes ? floor : SessionFloor(),
-                      {}, [&session](Landing how, const CachedResultRef& result) {
-                        session.news = {how, result};
-                      });
-    read.waits = !joined.lead;
-    read.ticket = joined.ticket;
-    if (joined.lead) read.lead.emplace(std::move(*joined.lead));
+    read.flight->begin(key_of(read), std::move(of_flight), {});
+    const auto ticket = flights_.join(*read.flight, rules_.joins_own_writes ? floor : SessionFloor(),
+                                      [&session](Landing how, const CachedResultRef& result) {
+                                        session.news = {how, result};
+                                      });
+    read.waits = ticket.has_value();
+    read.ticket = ticket.value_or(Flights::Ticket());
   }
   void read_step(Session& session) {
     Read& read = *session.read;
     if (read.waits) return wait_step(session);
     if (pick(30) == 0) {
-      read.lead.reset();  // the client goes, or its link
-      session.read.reset();
+      session.read.reset();  // the client goes, or its link
       return;
     }
     if (!read.seen) {
@@ -289,7 +287,7 @@ class Simulation {
     if (!rules_.early_snapshots) read.filling.snapshot = Snapshot::take(tables_, states(read));
     const bool is_kept = pick(20) != 0;
     if (is_kept) store_.put(kept_as(key_of(read), read.filling, result));
-    if (read.lead) is_kept ? read.lead->land(result) : read.lead->land_unkept();
+    is_kept ? read.flight->land(result) : read.flight->land_unkept();
     end_read(session, *read.seen);
   }
   void wait_step(Session& session) {

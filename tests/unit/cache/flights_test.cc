@@ -11,21 +11,33 @@ struct FlightsTest : StoreFixture {
   Flights flights;
   std::vector<std::pair<Landing, CachedResultRef>> news;
 
-  Flights::Joined join(std::string_view text, SessionFloor floor = {}, AnswerForm form = {}) {
-    return flights.join(
-        key(text), filling({&notaries}), floor, form,
-        [this](Landing how, const CachedResultRef& result) { news.emplace_back(how, result); });
+  // One who misses a result: `ticket` is empty if it leads.
+  struct Asker {
+    std::unique_ptr<Flight> flight = std::make_unique<Flight>();
+    std::optional<Flights::Ticket> ticket;
+    bool leads() const { return !ticket; }
+  };
+  Asker join(const KeyView& of, SessionFloor floor = {}, AnswerForm form = {}) {
+    Asker asker;
+    asker.flight->begin(of, filling({&notaries}), form);
+    asker.ticket = flights.join(*asker.flight, floor, [this](Landing how, const CachedResultRef& result) {
+      news.emplace_back(how, result);
+    });
+    return asker;
+  }
+  Asker join(std::string_view text, SessionFloor floor = {}, AnswerForm form = {}) {
+    return join(key(text), floor, form);
   }
 };
 
 TEST_F(FlightsTest, OneAsksAndTheOthersWait) {
-  Flights::Joined first = join("q");
-  ASSERT_TRUE(first.lead);
-  EXPECT_FALSE(join("q").lead);
-  EXPECT_FALSE(join("q").lead);
-  EXPECT_TRUE(join("other").lead);
+  Asker first = join("q");
+  ASSERT_TRUE(first.leads());
+  EXPECT_FALSE(join("q").leads());
+  EXPECT_FALSE(join("q").leads());
+  EXPECT_TRUE(join("other").leads());
   const CachedResultRef result = result_of("v");
-  first.lead->land(result);
+  first.flight->land(result);
   ASSERT_EQ(news.size(), 2U);
   EXPECT_EQ(news[0], std::pair(Landing::Result, result));
   EXPECT_EQ(news[1], std::pair(Landing::Result, result));
@@ -33,106 +45,116 @@ TEST_F(FlightsTest, OneAsksAndTheOthersWait) {
 }
 
 TEST_F(FlightsTest, AnotherKeyWithTheSameHashIsAnotherFlight) {
-  const auto join_same_hash = [this](std::string_view bytes) {
-    return flights.join(
-        KeyView{bytes, 7}, filling({&notaries}), {}, {},
-        [this](Landing how, const CachedResultRef& result) { news.emplace_back(how, result); });
-  };
-  Flights::Joined first = join_same_hash("a");
-  Flights::Joined other = join_same_hash("b");
-  ASSERT_TRUE(first.lead);
-  ASSERT_TRUE(other.lead);
-  EXPECT_FALSE(join_same_hash("a").lead);
-  other.lead->land(result_of("of b"));
+  const auto join_same_hash = [this](std::string_view bytes) { return join(KeyView{bytes, 7}); };
+  Asker first = join_same_hash("a");
+  Asker other = join_same_hash("b");
+  ASSERT_TRUE(first.leads());
+  ASSERT_TRUE(other.leads());
+  EXPECT_FALSE(join_same_hash("a").leads());
+  other.flight->land(result_of("of b"));
   EXPECT_TRUE(news.empty()) << "whoever waits for a is not given b's";
   const CachedResultRef result = result_of("of a");
-  first.lead->land(result);
+  first.flight->land(result);
   ASSERT_EQ(news.size(), 1U);
   EXPECT_EQ(news[0], std::pair(Landing::Result, result));
   EXPECT_EQ(flights.in_the_air(), 0U);
 }
 
 TEST_F(FlightsTest, WhatIsNotForKeepingSendsTheWaitersOnTheirOwn) {
-  Flights::Joined first = join("q");
+  Asker first = join("q");
   join("q");
-  first.lead->land_unkept();
+  first.flight->land_unkept();
   ASSERT_EQ(news.size(), 1U);
   EXPECT_EQ(news[0].first, Landing::Alone);
 }
 
 TEST_F(FlightsTest, ALostLeaderLetsOneOfTheWaitersLead) {
   {
-    const Flights::Joined first = join("q");
+    const Asker first = join("q");
     join("q");
     join("q");
   }
   ASSERT_EQ(news.size(), 2U);
   EXPECT_EQ(news[0].first, Landing::Again);
-  Flights::Joined next = join("q");
-  EXPECT_TRUE(next.lead);
-  EXPECT_FALSE(join("q").lead);
+  Asker next = join("q");
+  EXPECT_TRUE(next.leads());
+  EXPECT_FALSE(join("q").leads());
 }
 
 TEST_F(FlightsTest, NobodyJoinsWithAnOwnWriteThatTheQueryMayNotHaveSeen) {
-  Flights::Joined early = join("q");
+  Asker early = join("q");
   const uint64_t own = write(acts);
-  Flights::Joined late = join("q", {own, nullptr});
-  EXPECT_TRUE(late.lead);
-  EXPECT_FALSE(join("q", {own, nullptr}).lead) << "the later flight is good enough for the next";
-  early.lead->land(result_of("old"));
+  Asker late = join("q", {own, nullptr});
+  EXPECT_TRUE(late.leads());
+  EXPECT_FALSE(join("q", {own, nullptr}).leads()) << "the later flight is good enough for the next";
+  early.flight->land(result_of("old"));
   EXPECT_TRUE(news.empty());
-  late.lead->land(result_of("new"));
+  late.flight->land(result_of("new"));
   EXPECT_EQ(news.size(), 1U);
 }
 
 TEST_F(FlightsTest, NobodyJoinsAfterAWriteToATableOfIt) {
-  Flights::Joined early = join("q");
+  Asker early = join("q");
   write(notaries);
-  EXPECT_TRUE(join("q").lead);
+  EXPECT_TRUE(join("q").leads());
 }
 
 TEST_F(FlightsTest, NobodyJoinsWhileAWriteIsBeingCommitted) {
-  Flights::Joined early = join("q");
+  Asker early = join("q");
   const Fence fence(board, {&notaries});
-  EXPECT_TRUE(join("q").lead);
+  EXPECT_TRUE(join("q").leads());
 }
 
 TEST_F(FlightsTest, WhoWaitedSinceBeforeAWriteMayHaveTheResultThatTheStoreRefuses) {
-  Flights::Joined first = join("q");
+  Asker first = join("q");
   join("q");
   write(notaries);
   const CachedResultRef result = result_of("v");
-  EXPECT_FALSE(store.put(kept_as(first.lead->key(), first.lead->filling(), result)));
-  first.lead->land(result);
+  EXPECT_FALSE(store.put(kept_as(first.flight->key(), first.flight->filling(), result)));
+  first.flight->land(result);
   ASSERT_EQ(news.size(), 1U);
   EXPECT_EQ(news[0].second, result);
 }
 
 TEST_F(FlightsTest, NobodyJoinsWhoWantsADescriptionThatWillNotCome) {
-  Flights::Joined first = join("q", {}, {.description = true});
-  EXPECT_FALSE(join("q").lead);
-  EXPECT_FALSE(join("q", {}, {.description = true}).lead);
-  EXPECT_TRUE(join("q", {}, {.parameter_description = true}).lead);
+  Asker first = join("q", {}, {.description = true});
+  EXPECT_FALSE(join("q").leads());
+  EXPECT_FALSE(join("q", {}, {.description = true}).leads());
+  EXPECT_TRUE(join("q", {}, {.parameter_description = true}).leads());
 }
 
 TEST_F(FlightsTest, AClientThatGoesIsNotCalled) {
-  Flights::Joined first = join("q");
-  Flights::Joined gone = join("q");
+  Asker first = join("q");
+  Asker gone = join("q");
   join("q");
-  EXPECT_TRUE(gone.ticket.leave());
-  EXPECT_FALSE(gone.ticket.leave());
-  first.lead->land(result_of("v"));
+  EXPECT_TRUE(gone.ticket->leave());
+  EXPECT_FALSE(gone.ticket->leave());
+  first.flight->land(result_of("v"));
   EXPECT_EQ(news.size(), 1U);
-  EXPECT_FALSE(gone.ticket.leave());
+  EXPECT_FALSE(gone.ticket->leave());
 }
 
 TEST_F(FlightsTest, AWaiterMayJoinAgainFromWithinItsCall) {
-  Flights::Joined first = join("q");
+  Asker first = join("q");
   bool leads = false;
-  flights.join(key("q"), filling({&notaries}), {}, {},
-               [&](Landing, const CachedResultRef&) { leads = join("q").lead.has_value(); });
-  first.lead.reset();
+  Flight second;
+  second.begin(key("q"), filling({&notaries}), {});
+  flights.join(second, {}, [&](Landing, const CachedResultRef&) { leads = join("q").leads(); });
+  first.flight->drop();
   EXPECT_TRUE(leads);
+}
+
+TEST_F(FlightsTest, WhoWaitsForAFlightThatANewerOneFollowedCanStillLeave) {
+  Asker early = join("q");
+  Asker gone = join("q");
+  write(notaries);
+  Asker late = join("q");
+  ASSERT_TRUE(late.leads());
+  EXPECT_TRUE(gone.ticket->leave());
+  late.flight->land(result_of("new"));
+  early.flight->land(result_of("old"));
+  EXPECT_TRUE(news.empty());
+  EXPECT_EQ(flights.in_the_air(), 0U);
 }
 
 TEST_F(FlightsTest, OfManyThreadsOneAsksAndAllAreToldOnce) {
@@ -141,15 +163,14 @@ TEST_F(FlightsTest, OfManyThreadsOneAsksAndAllAreToldOnce) {
   for (int t = 0; t < 4; ++t) {
     threads.emplace_back([&] {
       KeyBuilder own;
+      Flight flight;
       for (int i = 0; i < 3'000; ++i) {
         const KeyView k = *own.build({.text = std::to_string(i % 3)});
         const TableState* const table = &notaries;
-        Flights::Joined joined =
-            flights.join(k, {Snapshot::take(tables, {&table, 1}), board.sequence(), now, 1, 1}, {}, {},
-                         [&](Landing, const CachedResultRef&) { ++told; });
-        if (!joined.lead) continue;
+        flight.begin(k, {Snapshot::take(tables, {&table, 1}), board.sequence(), now, 1, 1}, {});
+        if (flights.join(flight, {}, [&](Landing, const CachedResultRef&) { ++told; })) continue;
         ++led;
-        joined.lead->land(result_of("v"));
+        flight.land(result_of("v"));
       }
     });
   }
