@@ -61,7 +61,7 @@ CachedResultRef CachedResult::make(const Answer& answer, const KeyView& key, Fil
 void CachedResult::append_statement_description(std::string& out) const {
   const size_t at = out.size();
   out.append(description());
-  const bool is_good = set_formats(std::string_view(out).substr(at), {}, out.data() + at);
+  const bool is_good = set_formats(std::span(out).subspan(at), {});
   invariant(is_good, "a description that is kept was understood when it came");
 }
 

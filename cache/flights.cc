@@ -30,7 +30,7 @@ void Flight::end(Landing how, const CachedResultRef& result) {
     flights_ = nullptr;
     for (const auto& [number, waiter] : waiters) waiter(how, result);
   }
-  filling_ = {};
+  filling_.snapshot.clear();
 }
 
 // The newest of those who ask for the same, if it is good enough. The floor first, the epochs last, as in a
@@ -68,7 +68,7 @@ Flights::Waiters Flights::take_down(Flight& flight) {
   while (*at != &flight) at = &(*at)->next_;
   *at = flight.next_;
   --in_the_air_;
-  return std::exchange(flight.waiters_, {});
+  return std::move(flight.waiters_);
 }
 
 size_t Flights::in_the_air() const {

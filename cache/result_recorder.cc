@@ -122,32 +122,31 @@ void ResultRecorder::feed(std::string_view bytes) {
   }
 }
 
-// A message that is there as a whole, with the rows behind it; 0: it is not, or begins none.
+// The messages that are there as a whole: how many bytes they are.
 size_t ResultRecorder::feed_whole(std::string_view bytes) {
-  Frame frame{};
   size_t taken = 0;
-  while (peek_frame(bytes.substr(taken), frame) == FrameStatus::Header &&
+  size_t run = 0;  // what is kept lies side by side, mostly: from here to `taken` it is still to be copied
+  Frame frame{};
+  while (!is_done() && peek_frame(bytes.substr(taken), frame) == FrameStatus::Header &&
          frame.total_bytes() <= bytes.size() - taken) {
-    const bool is_row = frame.type == backend::kDataRow;
-    if (taken > 0 && !is_row) break;
-    if (!is_row && !judge(frame)) return frame.total_bytes();
-    if (!is_row) {
-      begun_at_ = messages_.size();
-      const std::string_view message = bytes.substr(0, frame.total_bytes());
-      if (is_kept(frame.type)) messages_.append(message);
-      type_ = frame.type;
-      end_message(message);
-      return message.size();
-    }
-    taken += frame.total_bytes();
-    if (messages_.size() + taken > limit_bytes_) {
+    const std::string_view message = bytes.substr(taken, frame.total_bytes());
+    taken += message.size();
+    if (!is_kept(frame.type)) {
+      messages_.append(bytes.substr(run, taken - message.size() - run));
+      if (judge(frame)) end_message(frame.type, message);
+      run = taken;
+    } else if (messages_.size() + (taken - run) > limit_bytes_) {
       refuse(Refusal::TooLarge);
-      return taken;
+    } else if (frame.type == backend::kRowDescription) {
+      begun_at_ = messages_.size() + (taken - message.size() - run);
+      messages_.append(bytes.substr(run, taken - run));
+      end_message(frame.type, {});
+      run = taken;
+    } else {
+      end_message(frame.type, message);
     }
-    ++rows_;
   }
-  messages_.append(bytes.substr(0, taken));
-  if (taken > 0 && commands_ != 0) refuse(Refusal::SeveralResults);
+  if (refusal_ == Refusal::None) messages_.append(bytes.substr(run, taken - run));
   return taken;
 }
 
@@ -170,14 +169,20 @@ size_t ResultRecorder::feed_piece(std::string_view bytes) {
       messages_.append(header_);
       header_.clear();
     }
-    if (missing_ == 0) end_message(header_);
+    if (missing_ == 0) end_pieces();
     return n;
   }
   const auto n = static_cast<size_t>(std::min<uint64_t>(bytes.size(), missing_));
   (is_kept(type_) ? messages_ : header_).append(bytes.substr(0, n));
   missing_ -= n;
-  if (missing_ == 0) end_message(header_);
+  if (missing_ == 0) end_pieces();
   return n;
+}
+
+void ResultRecorder::end_pieces() {
+  end_message(type_, is_kept(type_) ? std::string_view(messages_).substr(begun_at_) : header_);
+  header_.clear();
+  type_ = 0;
 }
 
 // Whether it may go on with a message that begins so.
@@ -194,45 +199,39 @@ bool ResultRecorder::judge(const Frame& frame) {
   return true;
 }
 
-// `small`: the message, if it is not one that is kept.
-void ResultRecorder::end_message(std::string_view small) {
-  switch (type_) {
+// Of a RowDescription nothing is given: it lies where it is kept.
+void ResultRecorder::end_message(char type, std::string_view message) {
+  switch (type) {
     case backend::kRowDescription:
-      end_row_description();
-      break;
+      return end_row_description();
     case backend::kDataRow:
       ++rows_;
       if (commands_ != 0) refuse(Refusal::SeveralResults);
-      break;
+      return;
     case backend::kCommandComplete:
-      end_command();
-      break;
+      return end_command(message.substr(kFrameHeaderBytes));
     case backend::kParameterDescription:
-      parameters_ = small;
-      break;
+      parameters_ = message;
+      return;
     case backend::kReadyForQuery:
-      end_answer(small.substr(kFrameHeaderBytes));
-      break;
+      return end_answer(message.substr(kFrameHeaderBytes));
     default:
-      break;
+      return;
   }
-  header_.clear();
-  type_ = 0;
 }
 
 // Describe of the statement and of the portal may both have been asked for; the formats of the two differ, so
 // what is kept is always written as the portal's.
 void ResultRecorder::end_row_description() {
-  char* const message = messages_.data() + begun_at_;
   if (rows_ != 0 || commands_ != 0) return refuse(Refusal::SeveralResults);
-  if (!set_formats(std::string_view(messages_).substr(begun_at_), result_formats_, message))
-    return refuse(Refusal::Malformed);
+  const std::span<char> message = std::span(messages_).subspan(begun_at_);
+  if (!set_formats(message, result_formats_)) return refuse(Refusal::Malformed);
   if (begun_at_ != 0) messages_.erase(0, begun_at_);
   description_bytes_ = messages_.size();
 }
 
-void ResultRecorder::end_command() {
-  const auto tag = decode_command_complete(std::string_view(messages_).substr(begun_at_ + kFrameHeaderBytes));
+void ResultRecorder::end_command(std::string_view body) {
+  const auto tag = decode_command_complete(body);
   uint64_t told = 0;
   if (!tag) return refuse(Refusal::Malformed);
   if (!rows_of_select(*tag, told)) return refuse(Refusal::NotRows);

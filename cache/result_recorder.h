@@ -58,9 +58,10 @@ class ResultRecorder {
   size_t feed_whole(std::string_view bytes);
   size_t feed_piece(std::string_view bytes);
   bool judge(const Frame& frame);
-  void end_message(std::string_view small);
+  void end_pieces();
+  void end_message(char type, std::string_view message);
   void end_row_description();
-  void end_command();
+  void end_command(std::string_view body);
   void end_answer(std::string_view body);
   void refuse(Refusal why);
 

@@ -8,9 +8,8 @@
 
 namespace sportello::cache {
 
-// Writes a whole RowDescription `message` to `out` (as long as it is; it may be the same bytes) with the
-// formats that Bind's result formats mean: none: all text; one: all of that; else one a column. False: it is
-// no such message, or its columns are not as many as the formats.
-bool set_formats(std::string_view message, std::span<const int16_t> result_formats, char* out);
+// Gives a whole RowDescription `message` the formats that Bind's result formats mean: none: all text; one: all
+// of that; else one a column. False: it is no such message, or its columns are not as many as the formats.
+bool set_formats(std::span<char> message, std::span<const int16_t> result_formats);
 
 }  // namespace sportello::cache

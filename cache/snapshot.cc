@@ -40,6 +40,12 @@ bool Snapshot::is_valid() const {
          std::all_of(rest_.begin(), rest_.end(), is_good);
 }
 
+void Snapshot::clear() {
+  states_.reset();
+  rest_.clear();
+  count_ = 0;
+}
+
 size_t Snapshot::heap_bytes() const { return cache::heap_bytes(rest_.capacity() * sizeof(Tag)); }
 
 }  // namespace sportello::cache

@@ -20,6 +20,8 @@ class Snapshot {
   static Snapshot take(std::shared_ptr<const TableStates> states, std::span<const TableState* const> tables);
 
   bool is_valid() const;
+  // Of nothing again, with room kept for the next.
+  void clear();
   // What it takes on the heap.
   size_t heap_bytes() const;
 

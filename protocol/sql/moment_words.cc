@@ -36,7 +36,7 @@ bool may_be_spelled_otherwise(std::string_view body, bool escapes) {
 
 bool names_a_moment(std::string_view value) {
   for (size_t end = 3; end <= value.size(); ++end) {
-    const char last = to_lower(value[end - 1]);
+    const int last = value[end - 1] | 0x20;  // in lower case, if it is a letter
     if ((last != 'w' && last != 'y') || (end < value.size() && is_letter(value[end]))) continue;
     for (const std::string_view word : kWords) {
       if (!ends_with_without_case(value.substr(0, end), word)) continue;

@@ -46,30 +46,30 @@ TEST(CachedResult, CountsAtLeastItsBytes) {
 
 TEST(RowDescription, TakesOneFormatForAllOrOneAColumn) {
   const std::string text = description_of({"a", "b"});
-  std::string out(text.size(), '\0');
+  std::string out = text;
   const int16_t binary[] = {1};
-  ASSERT_TRUE(set_formats(text, binary, out.data()));
+  ASSERT_TRUE(set_formats(out, binary));
   EXPECT_EQ(out, description_of({"a", "b"}, 1));
   const int16_t mixed[] = {0, 1};
-  ASSERT_TRUE(set_formats(text, mixed, out.data()));
+  ASSERT_TRUE(set_formats(out, mixed));
   EXPECT_EQ(out.substr(0, out.size() - 1), text.substr(0, text.size() - 1));
   EXPECT_EQ(out.back(), 1);
 }
 
 TEST(RowDescription, RefusesAsManyFormatsAsThereAreNoColumns) {
-  const std::string text = description_of({"a", "b"});
-  std::string out(text.size(), '\0');
+  std::string out = description_of({"a", "b"});
   const int16_t three[] = {0, 1, 0};
-  EXPECT_FALSE(set_formats(text, three, out.data()));
+  EXPECT_FALSE(set_formats(out, three));
 }
 
 TEST(RowDescription, RefusesEveryTruncation) {
   const std::string text = description_of({"a", "b"});
-  std::string out(text.size(), '\0');
   for (size_t size = 0; size < text.size(); ++size) {
-    EXPECT_FALSE(set_formats(std::string_view(text).substr(0, size), {}, out.data())) << size;
+    std::string out = text.substr(0, size);
+    EXPECT_FALSE(set_formats(out, {})) << size;
   }
-  EXPECT_FALSE(set_formats(message('D', text), {}, std::string(text.size() + 5, '\0').data()));
+  std::string row = message('D', text);
+  EXPECT_FALSE(set_formats(row, {}));
 }
 
 }  // namespace
