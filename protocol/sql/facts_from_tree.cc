@@ -283,6 +283,7 @@ class StatementWalk {
     if (node == "DiscardStmt") return discard(body);
     // The grammar has no other statements but those that define, change and drop things.
     facts_.effects |= IsDdl;
+    if (node == "ViewStmt") facts_.effects |= CreatesView;
     facts_.name = emptied_database(node, body);
     if (!facts_.name.empty()) facts_.effects |= EmptiesDatabase;
     return StatementKind::Ddl;

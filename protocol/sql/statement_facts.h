@@ -115,7 +115,8 @@ enum Effect : uint64_t {
   IsDdl = 1ull << 30,    // the catalog may change; a result or plan made before may be stale
   // DROP DATABASE and the like: PostgreSQL refuses it while anybody else is connected to the one in `name`.
   EmptiesDatabase = 1ull << 32,
-  Unknown = 1ull << 31,  // not understood, and not even its words look harmless
+  CreatesView = 1ull << 33,  // whose query may call anything
+  Unknown = 1ull << 31,      // not understood, and not even its words look harmless
 };
 using Effects = uint64_t;  // a mask of Effect
 

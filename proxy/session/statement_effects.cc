@@ -13,13 +13,14 @@ struct PinWord {
   std::string_view word;
 };
 
-constexpr std::array<PinWord, 16> kPinWords = {{
+constexpr std::array<PinWord, 17> kPinWords = {{
     {sql::Effect::SetOther, "setting"},
     {sql::Effect::SetRole, "role"},
     {sql::Effect::SetSessionAuthorization, "session authorization"},
     {sql::Effect::SqlPrepare, "sql prepare"},
     {sql::Effect::Listen, "listen"},
     {sql::Effect::TempObject, "temporary object"},
+    {sql::Effect::CreatesView, "temporary view"},
     {sql::Effect::HoldCursor, "hold cursor"},
     {sql::Effect::AdvisoryLock, "advisory lock"},
     {sql::Effect::Load, "load"},
@@ -207,6 +208,10 @@ Consequences ClientSession::note_effects(const sql::FactsPtr& facts_owner) {
     add(OwedEffect::ChangesCatalog);
     if (creates_temporary(*settings_)) {
       then.pins |= Effect::TempObject;
+    }
+    // A view of a temporary table is temporary, whatever its statement says.
+    if (facts.has(Effect::CreatesView) && ((pins_ | then.pins) & Effect::TempObject) != 0) {
+      then.pins |= Effect::CreatesView;
     }
     scope_->ddl_epoch.fetch_add(1, std::memory_order_relaxed);
   }

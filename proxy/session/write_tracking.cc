@@ -83,8 +83,12 @@ bool ClientSession::has_ended_block() const {
 }
 
 // Behind what it names there is code that may write: a view calls a function. So it may while nobody knows
-// the catalog, and where a name leads nowhere, as somebody may have made it past us.
+// the catalog, and where a name leads nowhere, as somebody may have made it past us; and a name may mean the
+// session's own temporary view, which no catalog of ours tells of.
 bool ClientSession::reaches_writes(const sql::FactsPtr& facts) {
+  if ((pins_ & sql::Effect::CreatesView) != 0) {
+    return true;
+  }
   const Meaning* meaning = names_are_certain() ? freshness_->meaning_lately(facts, *settings_)
                                                : freshness_->names().meaning_anywhere(facts);
   return meaning == nullptr || meaning->facts.writes_unknown;

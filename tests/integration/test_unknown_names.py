@@ -120,3 +120,21 @@ def test_what_a_view_wrote_in_a_schema_of_the_moment_is_found_by_the_next_read(w
             assert client.execute("SELECT * FROM bumps_apart").fetchone() == (1,)
         assert client.execute(TABLE).fetchone() == other.execute(TABLE).fetchone() == (1,)
         wait_until(is_kept, "it is answered from memory again", 15)
+
+
+@pytest.mark.parametrize("made", [["CREATE TEMP VIEW gate AS SELECT bump() AS k"],
+                                  ["CREATE TEMP TABLE mine AS SELECT 1 AS n", "CREATE VIEW gate AS SELECT bump() AS k FROM mine"]],
+                         ids=["said", "of a temporary table"])
+def test_what_a_temporary_view_by_a_tables_name_wrote_is_found_by_the_next_read(watched, made):
+    _, proxy = watched(rules=[{"name": "t", "ttl": "1h", "tables": ["t"]}])
+    with proxy.connect() as client, proxy.connect() as other:
+        def is_kept():
+            before = int(proxy.show("CACHE RULES")[0]["hits"])
+            other.execute(TABLE)
+            return int(proxy.show("CACHE RULES")[0]["hits"]) > before
+        for statement in made:
+            client.execute(statement)
+        wait_until(is_kept, "it is answered from memory", 15)
+        assert client.execute("SELECT * FROM gate").fetchone() == (1,)
+        assert client.execute(TABLE).fetchone() == other.execute(TABLE).fetchone() == (1,)
+        wait_until(is_kept, "it is answered from memory again", 15)

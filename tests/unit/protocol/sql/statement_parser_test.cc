@@ -197,7 +197,7 @@ INSTANTIATE_TEST_SUITE_P(
         Expectation{"discard temp", Kind::Discard, DiscardTemp},
         Expectation{"create temp table t (a int)", Kind::Ddl, IsDdl | TempObject},
         Expectation{"create local temporary table t as select 1", Kind::Ddl, IsDdl | TempObject | Writes},
-        Expectation{"create temp view v as select 1", Kind::Ddl, IsDdl | TempObject},
+        Expectation{"create temp view v as select 1", Kind::Ddl, IsDdl | TempObject | CreatesView},
         Expectation{"create temp sequence s", Kind::Ddl, IsDdl | TempObject},
         Expectation{"create table pg_temp.t (a int)", Kind::Ddl, IsDdl | TempObject},
         Expectation{"create function pg_temp.f() returns int language sql as 'select 1'", Kind::Ddl,
