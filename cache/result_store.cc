@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "cache/heap_ahead.h"
+
 namespace sportello::cache {
 namespace {
 
@@ -57,7 +59,11 @@ bool ResultStore::put(const CachedResultRef& result) {
   while (outcome == ResultShard::Put::NoRoom && evict_one(shard)) {
     outcome = shards_[shard]->put(result, evicted);
   }
-  if (evicted > 0) evictions_.fetch_add(evicted, std::memory_order_relaxed);
+  if (evicted > 0) {
+    evictions_.fetch_add(evicted, std::memory_order_relaxed);
+  } else {
+    grow_heap_ahead(result->memory_bytes());
+  }
   return outcome == ResultShard::Put::Kept;
 }
 
