@@ -114,6 +114,21 @@ void PutWithEviction(benchmark::State& state) {
 }
 BENCHMARK(PutWithEviction);
 
+// The same with so many small results that most of what is touched has to come from memory.
+void MissAmongManySmall(benchmark::State& state) {
+  World world(64 << 20, 0);
+  KeyBuilder keys;
+  size_t number = 0;
+  while (world.store.evictions() < 100'000) world.put(World::key(keys, ++number));
+  for (auto _ : state) {
+    const KeyView key = World::key(keys, ++number);
+    benchmark::DoNotOptimize(world.store.look_up({key, world.now, std::chrono::hours(1), {}, {}}).outcome);
+    world.put(key);
+  }
+  state.counters["entries"] = static_cast<double>(world.store.size());
+}
+BENCHMARK(MissAmongManySmall);
+
 // What 100,000 results of 4 kB take beyond their bytes; not a time.
 void Overhead(benchmark::State& state) {
   for (auto _ : state) {
