@@ -2,6 +2,7 @@
 
 #include <charconv>
 
+#include "proxy/control/retry_pause.h"
 #include "proxy/log.h"
 
 namespace sportello::proxy {
@@ -9,8 +10,6 @@ namespace {
 
 constexpr std::chrono::milliseconds kConnectDeadline{3000};
 constexpr std::chrono::milliseconds kAnswerDeadline{3000};
-constexpr std::chrono::milliseconds kRetryLeast{100};
-constexpr int kRetrySpreadMs = 100;
 constexpr std::chrono::milliseconds kPathsPause{1000};
 constexpr size_t kMostPaths = 10'000;
 
@@ -119,6 +118,7 @@ void NodeSource::query() {
 
 void NodeSource::told(const PqRows& rows) {
   const PqRow& row = rows.rows[0];
+  failures_ = 0;
   finding_.answered = true;
   finding_.in_recovery = row[0] == "t";
   position_ = row[1] ? parse_lsn(*row[1]).value_or(Lsn()) : Lsn();
@@ -257,7 +257,9 @@ void NodeSource::query_paths() {
 void NodeSource::failed(const std::string& why) {
   connection_.close();
   finding_.answered = false;
-  retry_at_ = loop_->now() + kRetryLeast + std::chrono::milliseconds(rand() % kRetrySpreadMs);
+  // All wait for a primary, and it is missed soon enough.
+  failures_ = is_primary() ? 1 : failures_ + 1;
+  retry_at_ = loop_->now() + retry_pause(failures_, static_cast<unsigned>(rand()));
   if (complained_ != why) {
     log_warning("node ({}) cannot be asked: {}", printable(login_.name), why);
     complained_ = why;

@@ -69,6 +69,7 @@ class NodeSource {
   bool busy_ = false;
   bool has_outcome_ = false;
   TimePoint asked_at_{};
+  unsigned failures_ = 0;  // in a row
   TimePoint retry_at_{};
   TimePoint paths_at_{};
   std::string complained_;  // of what, last
