@@ -9,8 +9,8 @@
 //   1. Reads that one server has answered go to that server until the end, which never goes back in time;
 //   once
 //      the primary has answered one, or is to, the block is begun there.
-//   2. Whatever is more than a plain read, or tells of its transaction (now(), pg_backend_pid()), begins the
-//      block on the primary.
+//   2. Whatever is more than a plain read, tells of its transaction (now(), pg_backend_pid()), or leaves a
+//      portal that rows may be fetched from later, begins the block on the primary.
 // What differs: between its statements such a block holds no lock on the tables that it has read.
 #pragma once
 

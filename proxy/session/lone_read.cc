@@ -87,6 +87,7 @@ LoneRead ClientSession::lone_batch(std::string_view in) {
   std::array<Parsed, kMostParses> parsed;
   size_t parses = 0;
   bool bound = false;
+  bool leaves_portal = false;  // its rows may be asked for behind the Sync, if that ends no transaction
   LoneRead read;
   Frame frame{};
   while (read.bytes <= kMostBytes) {
@@ -130,12 +131,19 @@ LoneRead ClientSession::lone_batch(std::string_view in) {
         if (const RouteReason reason = read_route(facts, read); reason != RouteReason::Replica) {
           return not_lone(reason);
         }
-        bound = true;
+        if (has_deferred_block() && !prefix->portal.empty()) {
+          return not_lone(RouteReason::NotALoneRead);
+        }
+        bound = leaves_portal = true;
         break;
       }
       case frontend::kDescribe:
-      case frontend::kExecute:
         break;
+      case frontend::kExecute: {
+        const auto execute = decode_execute(body);
+        leaves_portal = !execute || execute->max_rows != 0;
+        break;
+      }
       case frontend::kClose:
         // Names that change within the batch are not worth following.
         if (!body.starts_with('P')) {
@@ -143,7 +151,8 @@ LoneRead ClientSession::lone_batch(std::string_view in) {
         }
         break;
       case frontend::kSync:
-        read.reason = bound ? RouteReason::Replica : RouteReason::NotALoneRead;
+        read.reason = bound && !(leaves_portal && has_deferred_block()) ? RouteReason::Replica
+                                                                        : RouteReason::NotALoneRead;
         return read;
       default:
         return not_lone(RouteReason::NotALoneRead);

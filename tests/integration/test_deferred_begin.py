@@ -237,6 +237,22 @@ def test_other_transactions_stay_on_the_primary(routed, begin):
         client.query("COMMIT")
 
 
+@pytest.mark.parametrize("begin", ["query", "batch"])
+def test_rows_are_fetched_in_pieces(routed, begin):
+    """As JDBC does it with setFetchSize() and setReadOnly(true): BEGIN in the first statement's batch, and a portal that is asked again."""
+    _, proxy = routed()
+    with proxy.wire() as client:
+        start = [wire.parse("", "BEGIN READ ONLY"), wire.bind(), wire.execute()] if begin == "batch" else []
+        if not start:
+            client.query("BEGIN READ ONLY")
+        client.send(*start, wire.parse("", "SELECT k FROM t ORDER BY k"), wire.bind("C_1"), wire.describe_portal("C_1"), wire.execute("C_1", 4), wire.sync())
+        told = client.read_until_ready()
+        while told[-2] == "PortalSuspended":
+            told += client.exchange(wire.execute("C_1", 4), wire.sync())
+        assert rows(told) == [str(k) for k in range(1, 11)]
+        assert client.query("COMMIT") == ["CommandComplete COMMIT", "ReadyForQuery I"]
+
+
 def test_what_tells_of_the_transaction_is_one_transaction(routed):
     cluster, proxy = routed()
     with proxy.wire() as client:

@@ -248,6 +248,25 @@ TEST_F(DeferredBlocks, ABatchAloneIsAnsweredAsInABlock) {
   EXPECT_TRUE(drain(to_client).ends_with(server::ready('T')));
 }
 
+// In a block a portal lives on behind its Sync, and its rows are fetched in pieces.
+TEST_F(DeferredBlocks, ABatchThatLeavesAPortalIsNotAskedAlone) {
+  told(client::query("BEGIN READ ONLY"));
+  const auto reason = [&](const std::string& batch) {
+    return session.lone_read(batch + client::sync()).reason;
+  };
+  const std::string parse = client::parse("", "SELECT * FROM t");
+  const std::string whole = client::bind("", "") + client::execute();
+  EXPECT_EQ(reason(parse + whole), RouteReason::Replica);
+  EXPECT_EQ(reason(parse + whole + whole), RouteReason::Replica);
+  EXPECT_EQ(reason(parse + client::bind("", "") + client::execute("", 10)), RouteReason::NotALoneRead);
+  EXPECT_EQ(reason(parse + client::bind("c", "") + client::execute("c")), RouteReason::NotALoneRead);
+  EXPECT_EQ(reason(parse + client::bind("c", "") + whole), RouteReason::NotALoneRead);
+  EXPECT_EQ(reason(parse + client::bind("", "")), RouteReason::NotALoneRead);
+  EXPECT_EQ(reason(parse + whole + client::bind("", "")), RouteReason::NotALoneRead);
+  told(client::query("COMMIT"));
+  EXPECT_EQ(reason(parse + client::bind("c", "") + client::execute("c", 10)), RouteReason::Replica);
+}
+
 // What the replica says against a read, the primary is to say; what that says counts.
 TEST_F(DeferredBlocks, AReadThatFailsFailsTheBlock) {
   told(client::query("BEGIN READ ONLY"));
