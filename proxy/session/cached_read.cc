@@ -180,7 +180,7 @@ void ClientSession::answer_cached_read(const CachedRead& read, const cache::Cach
         append_empty(out, backend::kCloseComplete);
         break;
       case Answer::Ready:
-        append_ready_for_query(out, link_ != nullptr ? link_->status : status_without_link());
+        append_ready_for_query(out, link_ != nullptr ? link_->status : status_after_read());
         break;
     }
   }

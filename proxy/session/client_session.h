@@ -287,6 +287,7 @@ class ClientSession {
   TransactionStatus status_without_link() const;
   void send_begin(Outbox& to_server);
   TransactionStatus status_after_lone_read();
+  TransactionStatus status_after_read();  // that no server counts to a block
   void fail_deferred_block();
   void note_block_failed() {
     if (has_deferred_block()) {

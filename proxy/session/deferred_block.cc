@@ -25,6 +25,9 @@ constexpr std::array<std::string_view, 5> kAskedOfReplicas = {
 
 constexpr std::string_view kUnnamedPortal("P\0", 2);
 
+// A query, for a server that is to know of a block that it has asked something. Behind a comment, if need be.
+constexpr std::string_view kAskNothing = "\n;SELECT";
+
 }  // namespace
 
 bool may_need_no_server(std::string_view text) {
@@ -218,7 +221,7 @@ void ClientSession::open_block(std::string_view text, const sql::StatementFacts&
     block_ = std::make_unique<DeferredBlock>();
   }
   block_->is_open = true;
-  block_->failed = false;
+  block_->failed = block_->has_read = false;
   block_->counts.began = true;
   block_->begin = text;
   const bool by_default = mode.isolation == BlockMode::Isolation::Default &&
@@ -238,9 +241,13 @@ TransactionStatus ClientSession::status_without_link() const {
 }
 
 // From here on the server is told of the block as if the client had sent its BEGIN with what follows: a lost
-// link takes the block with it.
+// link takes the block with it. SET TRANSACTION must fail there if it comes after a query, whoever answered
+// that.
 void ClientSession::send_begin(Outbox& to_server) {
   owe({.request = Request::Query, .delivery = Delivery::Swallow});
+  if (block_->has_read) {
+    block_->begin += kAskNothing;
+  }
   append_query(to_server.own(), block_->begin);
   link_->unnamed_id = 0;  // a simple query drops it
   link_->status = TransactionStatus::InBlock;
@@ -253,6 +260,13 @@ void ClientSession::send_begin(Outbox& to_server) {
 TransactionStatus ClientSession::status_after_lone_read() {
   if (has_deferred_block() && block_->failed) {
     fail_deferred_block();
+  }
+  return status_after_read();
+}
+
+TransactionStatus ClientSession::status_after_read() {
+  if (has_deferred_block()) {
+    block_->has_read = true;
   }
   return status_without_link();
 }

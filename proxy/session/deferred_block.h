@@ -34,10 +34,11 @@ struct BlockCounts {
 
 struct DeferredBlock {
   bool is_open = false;
-  bool is_read_committed = false;       // for certain
-  bool reads_alone = false;             // plain reads may be asked one by one
-  bool failed = false;                  // a read of it did
-  std::string begin;                    // what its client said
+  bool is_read_committed = false;  // for certain
+  bool reads_alone = false;        // plain reads may be asked one by one
+  bool failed = false;             // a read of it did
+  bool has_read = false;           // something was answered, and no server knows that this block asked it
+  std::string begin;               // what its client said
   std::shared_ptr<NodeRuntime> server;  // where its reads went
   BlockCounts counts;
 

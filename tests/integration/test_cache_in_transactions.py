@@ -3,7 +3,7 @@ what the block itself would see otherwise, and nothing is kept that only the blo
 import pytest
 
 from sportello_testing.waiting import wait_until
-from sportello_testing.wire_client import rows
+from sportello_testing.wire_client import errors, rows
 
 pytestmark = pytest.mark.ours
 
@@ -45,7 +45,6 @@ def cached(make_cluster, make_proxy):
     return make
 
 
-
 def _from_memory(proxy, client, sql=READ):
     before = _hits(proxy)
     client.query(sql)
@@ -61,6 +60,15 @@ def test_a_block_whose_reads_are_all_known_needs_no_server(cached):
             assert client.query(READ)[-1] == "ReadyForQuery T"
             assert _active_servers(proxy) == []
             assert client.query("COMMIT")[-1] == "ReadyForQuery I"
+
+
+def test_a_read_from_memory_is_the_blocks_first_query(cached):
+    _, proxy = cached()
+    with proxy.wire() as client:
+        client.query("BEGIN")
+        assert _from_memory(proxy, client)
+        assert errors(client.query("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE")) == ["25001"]
+        assert client.query("COMMIT") == ["CommandComplete ROLLBACK", "ReadyForQuery I"]
 
 
 def test_the_extended_protocol_too(cached):

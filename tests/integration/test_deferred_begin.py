@@ -274,6 +274,19 @@ def test_a_write_in_it_fails_as_the_server_fails_it(routed):
         assert client.query("COMMIT") == ["CommandComplete ROLLBACK", "ReadyForQuery I"]
 
 
+@pytest.mark.parametrize("late", ["SET TRANSACTION READ WRITE", "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE", "SET transaction_read_only = off"])
+def test_what_a_transaction_is_cannot_be_changed_after_its_first_read(routed, late):
+    cluster, proxy = routed()
+    with proxy.wire() as client:
+        client.query("BEGIN READ ONLY")
+        assert client.query(late)[-1] == "ReadyForQuery T"
+        client.query("ROLLBACK")
+        client.query("BEGIN READ ONLY")
+        assert client.value(PORT) == str(cluster.replicas[0].port)
+        assert errors(client.query(late)) == ["25001"]
+        assert client.query("COMMIT") == ["CommandComplete ROLLBACK", "ReadyForQuery I"]
+
+
 def test_an_error_fails_the_block(routed):
     _, proxy = routed()
     with proxy.wire() as client:

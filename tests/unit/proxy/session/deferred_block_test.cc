@@ -305,7 +305,23 @@ TEST_F(DeferredBlocks, OnceThePrimaryHasAnsweredTheBlockIsBegunThere) {
   EXPECT_TRUE(drain(to_client).ends_with(server::ready('T')));
   EXPECT_EQ(session.lone_read(read).reason, RouteReason::NotALoneRead);
   on_primary(read);
-  EXPECT_EQ(drain(to_server), client::query("BEGIN READ ONLY") + read);
+  EXPECT_EQ(drain(to_server), client::query("BEGIN READ ONLY\n;SELECT") + read);
+}
+
+// After its first query a transaction is what it is.
+TEST_F(DeferredBlocks, TheServerIsToldThatTheBlockHasAskedSomething) {
+  const std::string set = client::query("SET TRANSACTION READ WRITE");
+  told(client::query("BEGIN READ ONLY -- as ever"));
+  on_replica(client::query("SELECT * FROM t"));
+  answer(server::selected("1"));
+  session.leave_link();
+  drain(to_server);
+  on_primary(set);
+  EXPECT_EQ(drain(to_server), client::query("BEGIN READ ONLY -- as ever\n;SELECT") + set);
+  answer(server::complete("BEGIN") + server::selected("", 'T') +
+         server::error("25001", "must be set before any query") + server::ready('E'));
+  answer(server::complete("ROLLBACK") + server::ready());
+  EXPECT_THAT(drain(to_client), HasSubstr("25001"));
 }
 
 TEST_F(DeferredBlocks, AReadThatCannotBeRunAgainFailsTheBlock) {
