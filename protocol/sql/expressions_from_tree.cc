@@ -24,6 +24,13 @@ constexpr std::string_view kCatalogTypes[] = {"regclass",     "regcollation", "r
                                               "regprocedure", "regrole",      "regtype"};
 constexpr std::string_view kSampleMethods[] = {"bernoulli", "system"};
 
+// A setting of the users' own has a dot in its name, and goes with its session to any server.
+bool names_custom_setting(const Value& arguments) {
+  if (!arguments.IsArray() || arguments.Empty()) return false;
+  const Value& constant = member(arguments[0], "A_Const");
+  return text_member(member(constant, "sval"), "sval").find('.') != std::string_view::npos;
+}
+
 }  // namespace
 
 void ExpressionNotes::note(std::string_view name, const Value& value) {
@@ -62,6 +69,7 @@ void ExpressionNotes::function_call(const Value& call) {
     if (hangs_on_catalog(last)) facts_.reads_catalog = true;
     if (hangs_on_user(last)) facts_.user_dependent = true;
     if (hangs_on_transaction(last) && !immutable_overload) facts_.hangs_on_transaction = true;
+    if (tells_of_server(last)) server(last, arguments);
   } else if (built_in && (is_known_volatile(last) ||
                           (session_effect_of_function(last) != 0 && !last.starts_with("dblink_")))) {
     facts_.volatile_functions = true;
@@ -69,6 +77,12 @@ void ExpressionNotes::function_call(const Value& call) {
     unknown_calls_ = true;
   }
   facts_.calls.push_back({std::move(name.qualifier), std::move(name.last)});
+}
+
+void ExpressionNotes::server(std::string_view function, const Value& arguments) {
+  const bool of_setting = function == "current_setting";
+  if (of_setting) facts_.literal_dependent = true;
+  if (!of_setting || !names_custom_setting(arguments)) facts_.asks_server = true;
 }
 
 void ExpressionNotes::stable(bool by_settings) {

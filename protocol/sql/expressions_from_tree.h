@@ -30,6 +30,7 @@ class ExpressionNotes {
 
  private:
   void function_call(const Value& call);
+  void server(std::string_view function, const Value& arguments);
   void stable(bool by_settings);
   void value_function(std::string_view which);
   void type(const Value& names);

@@ -516,6 +516,7 @@ void add(StatementFacts& all, StatementFacts one) {
   all.reads_only &= one.reads_only;
   all.stable_functions |= one.stable_functions;
   all.hangs_on_transaction |= one.hangs_on_transaction;
+  all.asks_server |= one.asks_server;
   all.user_dependent |= one.user_dependent;
   all.volatile_functions |= one.volatile_functions;
   all.table_sample |= one.table_sample;

@@ -512,6 +512,12 @@ constexpr std::string_view kByTransaction[] = {"age",
                                                "txid_current_snapshot"};
 static_assert(std::is_sorted(std::begin(kByTransaction), std::end(kByTransaction)));
 
+// Of kByOther, too.
+constexpr std::string_view kByServer[] = {"current_setting",          "pg_backend_pid",
+                                          "pg_conf_load_time",        "pg_current_snapshot",
+                                          "pg_postmaster_start_time", "txid_current_snapshot"};
+static_assert(std::is_sorted(std::begin(kByServer), std::end(kByServer)));
+
 }  // namespace
 
 bool is_known_not_volatile(std::string_view name) {
@@ -543,6 +549,10 @@ bool hangs_on_user(std::string_view name) {
 
 bool hangs_on_transaction(std::string_view name) {
   return std::binary_search(std::begin(kByTransaction), std::end(kByTransaction), name);
+}
+
+bool tells_of_server(std::string_view name) {
+  return std::binary_search(std::begin(kByServer), std::end(kByServer), name);
 }
 
 Effects session_effect_of_function(std::string_view name) {

@@ -30,6 +30,10 @@ bool hangs_on_catalog(std::string_view name);
 bool hangs_on_user(std::string_view name);
 // Two statements of one transaction may rely on the same answer, or on one that no other link gives.
 bool hangs_on_transaction(std::string_view name);
+// A replica says something else than its primary: it tells of the server that is asked, of how that is set,
+// or of its processes. inet_server_addr() and inet_server_port() are not among them: who asks that wants to
+// know which server has answered.
+bool tells_of_server(std::string_view name);
 
 // What calling a function of this name, in whatever schema, leaves in the session: AdvisoryLock,
 // SequenceState, TempObject, SessionFunction, SetOther (set_config, unless its arguments say better), or 0.

@@ -177,8 +177,8 @@ struct StatementFacts {
   // Every function called is a built-in of which no overload is VOLATILE, called unqualified or as
   // pg_catalog.f. Also true if none is called; false for Unknown.
   bool only_known_functions = false;
-  // The facts hang on a literal (a set_config name, a SET value, a DO body), so that another text of the same
-  // fingerprint may have others. FactsCache never shares these by shape.
+  // The facts hang on a literal (a set_config or current_setting name, a SET value, a DO body), so that
+  // another text of the same fingerprint may have others. FactsCache never shares these by shape.
   bool literal_dependent = false;
   BlockMode block;              // Begin: what it asks for
   bool set_to_default = false;  // Set: RESET x, SET x TO DEFAULT, SET TIME ZONE LOCAL, SET ROLE NONE.
@@ -238,6 +238,8 @@ struct StatementFacts {
   // Of stable_functions: something of it is the same throughout a transaction, or tells of it: now(),
   // CURRENT_DATE, 'today', current_setting(), pg_backend_pid().
   bool hangs_on_transaction = false;
+  // It asks what the server is or does, or how it is set: pg_backend_pid(), current_setting('port').
+  bool asks_server = false;
   bool user_dependent = false;      // on who asks or on search_path: CURRENT_USER, has_table_privilege, ...
   bool volatile_functions = false;  // a VOLATILE built-in: random, nextval, clock_timestamp, pg_sleep
   bool table_sample = false;        // TABLESAMPLE

@@ -37,6 +37,9 @@ RouteReason text_route(const sql::StatementFacts& facts) {
       (facts.effects & ~kHarmless) != 0) {
     return RouteReason::NotARead;
   }
+  if (facts.asks_server) {
+    return RouteReason::NotOnReplicas;
+  }
   return facts.hint == sql::RouteHint::Primary ? RouteReason::HintPrimary : RouteReason::Replica;
 }
 

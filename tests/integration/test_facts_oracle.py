@@ -8,44 +8,13 @@ import pytest
 from psycopg import pq
 
 from sportello_testing.proxy_process import BINARY
+from sportello_testing.statements import SCHEMA, statements
 from sportello_testing.waiting import wait_until
 
 pytestmark = pytest.mark.ours
 
-_TESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-_CORPUS = os.path.join(_TESTS, "support", "statements.txt")
 _FACTS_OF = os.path.join(os.environ.get("SPORTELLO_BUILD") or os.path.dirname(os.path.dirname(os.path.abspath(BINARY))), "tests", "facts_of")
 
-_COLUMNS = "(id int primary key, x text, y int, ts timestamptz)"
-_SCHEMA = [
-    "CREATE SCHEMA s",
-    *[f"CREATE TABLE {name} {_COLUMNS}" for name in ("a", "b", "c", "s.a", "s.b")],
-    "CREATE INDEX ai ON a (y)",
-    "CREATE VIEW v AS SELECT * FROM a",
-    "CREATE MATERIALIZED VIEW m AS SELECT * FROM a",
-    "CREATE TABLE p (id int, x text, y int, ts timestamptz) PARTITION BY LIST (y)",
-    "CREATE TABLE p1 PARTITION OF p FOR VALUES IN (1, NULL)",
-    "CREATE TABLE par (id int primary key)",
-    "CREATE TABLE ch (id int references par ON DELETE CASCADE)",
-    "CREATE SEQUENCE q",
-    "CREATE TYPE mood AS ENUM ('good', 'bad')",
-    "CREATE TYPE s.mood AS ENUM ('good', 'bad')",
-    "CREATE TYPE ct AS (k int)",
-    "CREATE FUNCTION f() RETURNS int STABLE LANGUAGE sql AS 'SELECT count(*)::int FROM c'",
-    "CREATE FUNCTION s.f() RETURNS int STABLE LANGUAGE sql AS 'SELECT 1'",
-    "CREATE FUNCTION \"F\"() RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT 1'",
-    "CREATE FUNCTION w() RETURNS int LANGUAGE plpgsql AS 'BEGIN DELETE FROM public.c; RETURN 1; END'",
-    "CREATE PROCEDURE pc() LANGUAGE sql AS 'DELETE FROM public.c'",
-    "CREATE PROCEDURE s.pc(int, int) LANGUAGE sql AS 'DELETE FROM public.c'",
-    "CREATE FUNCTION tf() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'",
-    "CREATE FUNCTION etf() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END'",
-    "CREATE TRIGGER tr AFTER INSERT ON s.b FOR EACH ROW EXECUTE FUNCTION tf()",
-    "CREATE OPERATOR s.+ (LEFTARG = int, RIGHTARG = int, FUNCTION = int4pl)",
-    "CREATE OPERATOR s.= (LEFTARG = int, RIGHTARG = int, FUNCTION = int4eq)",
-    "CREATE FOREIGN DATA WRAPPER dummy",
-    "CREATE SERVER sv FOREIGN DATA WRAPPER dummy",
-    "INSERT INTO a (id, y) VALUES (100, 1), (101, 2)",
-]
 # What lies behind these names is the catalog's to know, not the text's.
 _BEHIND = {"v": {"a"}, "m": {"a"}, "p": {"p1"}, "par": {"ch"}, "ch": {"par"}, "a": {"m"}, "ai": {"a"}}
 _WRITING_LOCKS = {"RowExclusiveLock", "ShareRowExclusiveLock", "ExclusiveLock", "AccessExclusiveLock"}
@@ -55,17 +24,12 @@ _LOCKS = """SELECT CASE n.nspname WHEN 'public' THEN '' ELSE n.nspname || '.' EN
               AND n.nspname IN ('public', 's')"""
 
 
-def _corpus():
-    with open(_CORPUS, encoding="utf-8") as file:
-        return [line.rsplit(" => ", 1)[0] for line in file if line.strip() and not line.startswith("#")]
-
-
 @pytest.fixture(scope="module")
 def facts():
     """[(text, facts)], as the program says them."""
     if not os.path.exists(_FACTS_OF):
         pytest.fail(f"no program at {_FACTS_OF}; build facts_of or set SPORTELLO_BUILD")
-    texts = _corpus()
+    texts = statements()
     output = subprocess.run([_FACTS_OF], input="\n".join(texts) + "\n", text=True, capture_output=True, check=True).stdout
     lines = [json.loads(line) for line in output.splitlines()]
     assert [line["text"] for line in lines] == texts
@@ -114,7 +78,7 @@ class _Session:
 @pytest.fixture
 def server(make_cluster):
     server = make_cluster().primary
-    server.run(*_SCHEMA)
+    server.run(*SCHEMA)
     return server
 
 
@@ -171,7 +135,7 @@ def test_locks_say_the_same_relations_as_facts(server, facts):
 def test_what_is_called_a_read_runs_on_a_replica(make_cluster, facts):
     cluster = make_cluster(replicas=1)
     primary, replica = cluster.primary, cluster.replicas[0]
-    primary.run(*_SCHEMA)
+    primary.run(*SCHEMA)
     end = primary.value("SELECT pg_current_wal_insert_lsn()")
     wait_until(lambda: replica.value("SELECT pg_last_wal_replay_lsn() >= %s::pg_lsn", [end], dbname="postgres"), "the replica has the schema")
     ran = 0

@@ -88,6 +88,7 @@ std::string facts_text(const sql::StatementFacts& facts) {
   add(facts.locks_tables, "locks-tables");
   add(facts.stable_functions && !facts.stable_by_settings, "stable");
   add(facts.stable_by_settings, "settings");
+  add(facts.asks_server, "server");
   add(facts.user_dependent, "user");
   add(facts.volatile_functions, "volatile");
   add(facts.table_sample, "sample");

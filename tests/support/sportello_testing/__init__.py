@@ -10,6 +10,7 @@ One module a job:
     wire_server    a server that answers by script
     fault_proxy    a TCP relay that understands messages: delay, slice, stall, cut, reset
     postgres       PostgreSQL clusters: a primary and its replicas
+    statements     a corpus of statements of every kind, and the schema that it is about
     proxy_process  the process under test
     certificates   throw-away certificate authorities
     fixtures       the pytest fixtures over all of these
