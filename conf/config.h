@@ -98,6 +98,7 @@ struct User {
   std::optional<Milliseconds> transaction_timeout;
   std::optional<Milliseconds> idle_transaction_timeout;
   std::optional<Milliseconds> client_idle_timeout;
+  std::optional<Freshness> freshness;
 
   bool operator==(const User&) const = default;
 };

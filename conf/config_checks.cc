@@ -99,7 +99,9 @@ void check_database(const Config& config, const std::string& name, const Databas
   if (!is_asked && !database.replicas.empty() && database.routing != Routing::Off)
     places.warning(places.of(path + ".replicas"),
                    "nobody asks how far the replicas are, so nothing is read from them: set monitor_user");
-  if (places.knows(path + ".max_replica_lag") && database.freshness != Freshness::Bounded)
+  const auto is_bounded = [](const auto& entry) { return entry.second.freshness == Freshness::Bounded; };
+  if (places.knows(path + ".max_replica_lag") && database.freshness != Freshness::Bounded &&
+      std::none_of(config.users.begin(), config.users.end(), is_bounded))
     places.warning(places.of(path + ".max_replica_lag"), "it is used with freshness = \"bounded\" only");
 }
 

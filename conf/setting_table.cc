@@ -465,6 +465,9 @@ constexpr Setting<User> kUser[] = {
     {.key = "client_idle_timeout",
      .ref = at<&User::client_idle_timeout>,
      .sentence = "As client_idle_timeout."},
+    {.key = "freshness",
+     .ref = at<&User::freshness>,
+     .sentence = "As freshness of the database: what this user's reads on a replica must have seen."},
 };
 
 constexpr Setting<Cache> kCache[] = {

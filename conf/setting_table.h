@@ -19,10 +19,11 @@
 namespace sportello::conf {
 
 // The member that a row stands for, in one particular object.
-using ValueRef = std::variant<bool*, int*, uint64_t*, Milliseconds*, std::string*, std::vector<std::string>*,
-                              PoolMode*, AuthType*, SslMode*, LogFormat*, LogLevel*, Invalidation*,
-                              Freshness*, Routing*, CacheMode*, CacheInTransaction*, std::optional<int>*,
-                              std::optional<Milliseconds>*, std::optional<PoolMode>*>;
+using ValueRef =
+    std::variant<bool*, int*, uint64_t*, Milliseconds*, std::string*, std::vector<std::string>*, PoolMode*,
+                 AuthType*, SslMode*, LogFormat*, LogLevel*, Invalidation*, Freshness*, Routing*, CacheMode*,
+                 CacheInTransaction*, std::optional<int>*, std::optional<Milliseconds>*,
+                 std::optional<PoolMode>*, std::optional<Freshness>*>;
 
 // What a value is, beyond its type.
 enum class Form : uint8_t {

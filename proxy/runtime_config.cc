@@ -125,6 +125,7 @@ ClientSettings RuntimeConfig::client_settings(const std::string& database_name,
   settings.idle_transaction_timeout =
       either(own.idle_transaction_timeout, server.idle_transaction_timeout, conf.idle_transaction_timeout);
   settings.client_idle_timeout = either(own.client_idle_timeout, conf.client_idle_timeout);
+  settings.freshness = either(own.freshness, db.freshness);
   return settings;
 }
 

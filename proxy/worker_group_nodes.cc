@@ -47,7 +47,6 @@ bool WorkerGroup::note_nodes(const RuntimeConfig& config, DatabaseRuntime& datab
   }
   auto set = std::make_shared<NodeSet>();
   set->routing = routes && planned.size() > 1 ? entry->routing : conf::Routing::Off;
-  set->freshness = entry->freshness;
   set->max_lag = entry->max_replica_lag;
   set->nodes = placed_nodes(before != nullptr ? before->nodes : NodeList(), planned,
                             [&](const conf::ServerAddress& address) {

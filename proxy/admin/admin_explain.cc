@@ -4,6 +4,7 @@
 #include <iterator>
 
 #include "cache/catalog.h"
+#include "conf/enum_names.h"
 #include "protocol/sqlstate.h"
 #include "proxy/admin/admin_queries.h"
 #include "proxy/pool/pool_runtime.h"
@@ -133,14 +134,15 @@ std::string position_words(const cache::FreshnessBoard& board, uint64_t sequence
          (position ? " at " + to_string(*position) : ", whose position is not known yet");
 }
 
-void add_nodes(AdminTable& table, const NodeSet& set, const cache::ReadNeeds& needs) {
+void add_nodes(AdminTable& table, const NodeSet& set, conf::Freshness freshness,
+               const cache::ReadNeeds& needs) {
   for (size_t i = 0; i < set.nodes.size(); i++) {
     const NodeRuntime& node = *set.nodes[i];
     const auto lag = std::chrono::microseconds(node.lag_us.load());
     std::string words(node_role_name(node.role.load()));
     words += node.reachable.load() ? "" : ", not reachable";
     if (i > 0) {
-      const bool reached = set.freshness == conf::Freshness::Bounded
+      const bool reached = freshness == conf::Freshness::Bounded
                                ? lag.count() >= 0 && lag <= set.max_lag
                                : node.position->reached() >= needs.last_write;
       words += ", at write " + std::to_string(node.position->reached());
@@ -221,14 +223,14 @@ Result<AdminTable> explain(const AdminCommand& command, const AdminView& view, W
   }
   Route route{0, reason};
   if (reason == RouteReason::Replica) {
-    const cache::ReadNeeds needs = read_needs(set->freshness, meaning->reads, scope.tables.all(), 0);
-    table.add("freshness", set->freshness == conf::Freshness::Table     ? "table"
-                           : set->freshness == conf::Freshness::Session ? "session"
-                                                                        : "bounded");
+    const conf::Freshness freshness =
+        view.config->client_settings(asked->database->name, command.user).freshness;
+    const cache::ReadNeeds needs = read_needs(freshness, meaning->reads, scope.tables.all(), 0);
+    table.add("freshness", conf::to_string(freshness));
     table.add("floor", position_words(scope.board, needs.last_write));
     AnyNode any;
-    route = choose_node(*set, needs, any);
-    add_nodes(table, *set, needs);
+    route = choose_node(*set, freshness, needs, any);
+    add_nodes(table, *set, freshness, needs);
   }
   const std::string where =
       route.node == 0 ? "the primary" : "the replica at " + server_name(set->nodes[route.node]->address);

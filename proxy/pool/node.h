@@ -55,7 +55,6 @@ struct NodeRuntime {
 struct NodeSet {
   std::vector<std::shared_ptr<NodeRuntime>> nodes;  // at least the primary
   conf::Routing routing = conf::Routing::On;        // off: the others are there to be promoted
-  conf::Freshness freshness = conf::Freshness::Table;
   conf::Milliseconds max_lag{0};
 
   const NodeRuntime& primary() const { return *nodes.front(); }

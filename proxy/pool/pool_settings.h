@@ -61,6 +61,7 @@ struct ClientSettings {
   Milliseconds transaction_timeout{0};
   Milliseconds idle_transaction_timeout{0};
   Milliseconds client_idle_timeout{0};
+  conf::Freshness freshness = conf::Freshness::Table;  // of what they read on replicas
 };
 
 }  // namespace sportello::proxy

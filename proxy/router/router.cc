@@ -44,7 +44,8 @@ std::string_view route_reason_words(RouteReason reason) {
   return "";
 }
 
-Route choose_node(const NodeSet& set, const cache::ReadNeeds& needs, NodeFilter& filter) {
+Route choose_node(const NodeSet& set, conf::Freshness freshness, const cache::ReadNeeds& needs,
+                  NodeFilter& filter) {
   if (needs.fenced) {
     return {0, RouteReason::Fenced};
   }
@@ -56,7 +57,7 @@ Route choose_node(const NodeSet& set, const cache::ReadNeeds& needs, NodeFilter&
       continue;
     }
     const bool reached =
-        set.freshness == conf::Freshness::Bounded ? within_lag(set, node) : node.position->may_answer(needs);
+        freshness == conf::Freshness::Bounded ? within_lag(set, node) : node.position->may_answer(needs);
     if (!reached) {
       if (best.node == 0) {
         best.reason = RouteReason::FloorNotReached;

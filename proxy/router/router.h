@@ -22,8 +22,9 @@ class NodeFilter {
   virtual bool may_use(size_t node) = 0;
 };
 
-// `needs`: of the read under the set's freshness (read_needs()).
-Route choose_node(const NodeSet& set, const cache::ReadNeeds& needs, NodeFilter& filter);
+// `needs`: of the read under that freshness (read_needs()).
+Route choose_node(const NodeSet& set, conf::Freshness freshness, const cache::ReadNeeds& needs,
+                  NodeFilter& filter);
 
 // A session's read of `tables`. "table": all that was written to them, and the session's own; "session": its
 // own alone; "bounded": nothing.

@@ -63,12 +63,12 @@ ServerLink* ClientConnection::take_link_of(Pool& pool) {
 Route ClientConnection::choose() {
   const NodeSet& set = *pool_->settings().nodes;
   DatabaseScope& scope = session_->scope();
-  const cache::ReadNeeds needs =
-      read_needs(set.freshness, session_->reading(), scope.tables.all(), session_->freshness()->last_write());
+  const cache::ReadNeeds needs = read_needs(member_->settings.freshness, session_->reading(),
+                                            scope.tables.all(), session_->freshness()->last_write());
   const NodeRuntime* only =
       session_->has_deferred_block() ? session_->deferred_block().server.get() : nullptr;
   PoolFilter filter(*worker_, *pool_, only);
-  const Route route = choose_node(set, needs, filter);
+  const Route route = choose_node(set, member_->settings.freshness, needs, filter);
   if (route.reason == RouteReason::FloorNotReached || route.reason == RouteReason::Fenced) {
     scope.held_at.store(worker_->now().time_since_epoch().count(), std::memory_order_relaxed);
   }
@@ -139,8 +139,7 @@ void ClientConnection::note_fled() {
 bool ClientConnection::holds_back(std::string_view view) {
   const DatabaseScope& scope = session_->scope();
   const bool ends = view.ends_with(kReadyIdle);
-  if (!ends || pool_->settings().nodes == nullptr ||
-      pool_->settings().nodes->freshness != conf::Freshness::Table ||
+  if (!ends || pool_->settings().nodes == nullptr || member_->settings.freshness != conf::Freshness::Table ||
       !cache::is_fenced(session_->reading(), scope.tables.all())) {
     return false;
   }

@@ -366,6 +366,26 @@ def test_a_floor_travels_from_session_to_session(routed, prepare):
         assert reader.execute("SELECT v FROM t0 WHERE k = 8").fetchone()[0] == 2
 
 
+def test_a_users_freshness_comes_before_its_databases(routed):
+    cluster, proxy = routed(1)
+    proxy.config["users"] = {"bob": {"freshness": "session"}}
+    proxy.write_files()
+    proxy.reload()
+    _wait_routing(proxy, 1)
+    replica = cluster.replicas[0]
+    read = "SELECT v FROM t0 WHERE k = 6"
+    assert [_explain(proxy, f"app {user} '{read}'")["freshness"] for user in ("alice", "bob")] == ["table", "session"]
+    replica.run("SELECT pg_wal_replay_pause()")
+    with proxy.connect() as writer, proxy.connect("bob") as reader:
+        writer.execute("UPDATE t0 SET v = 5 WHERE k = 6")
+        before = _reads(proxy)[replica.port]
+        assert writer.execute(read).fetchone()[0] == 5
+        assert reader.execute(read).fetchone()[0] == 0      # a replica's answer, behind what others wrote
+        assert _reads(proxy)[replica.port] == before + 1
+        reader.execute("UPDATE t0 SET v = 6 WHERE k = 6")
+        assert reader.execute(read).fetchone()[0] == 6      # but never behind its own
+
+
 def test_a_hint_sends_a_read_to_the_primary(routed):
     cluster, proxy = routed(1)
     _wait_routing(proxy, 1)

@@ -80,7 +80,7 @@ TEST(ConfigLoader, DatabasesUsersAndRulesAreRead) {
       "[databases.\"*\"]\nprimary = \"host=a\"\n[databases.\"x.y\"]\nprimary = \"host=b port=1\"\n"
       "replicas = [\"host=c weight=3\", \"postgresql://d/e\"]\npool_size = 7\nserver_lifetime = \"5min\"\n"
       "freshness = \"bounded\"\nmax_replica_lag = \"2s\"\nrouting = \"shadow\"\n"
-      "[users.bob]\npool_mode = \"statement\"\nquery_timeout = \"1s\"\n"
+      "[users.bob]\npool_mode = \"statement\"\nquery_timeout = \"1s\"\nfreshness = \"session\"\n"
       "[cache]\nmax_memory = \"1GB\"\ninvalidation = \"proxy\"\n"
       "[[cache.rules]]\nname = \"r\"\nquery = \"SELECT $1\"\nttl = \"15m\"\n"
       "[[cache.rules]]\nname = \"s\"\ntables = [\"a\", \"b\"]\nttl = \"60s\"\nshared = true\n");
@@ -95,6 +95,7 @@ TEST(ConfigLoader, DatabasesUsersAndRulesAreRead) {
   EXPECT_EQ(database.routing, Routing::Shadow);
   EXPECT_EQ(database.min_pool_size, std::nullopt);
   EXPECT_EQ(config.users.at("bob").pool_mode, PoolMode::Statement);
+  EXPECT_EQ(config.users.at("bob").freshness, Freshness::Session);
   EXPECT_EQ(config.cache.max_memory, 1ULL << 30);
   ASSERT_EQ(config.cache.rules.size(), 2U);
   EXPECT_EQ(config.cache.rules[0].ttl, Milliseconds(900'000));

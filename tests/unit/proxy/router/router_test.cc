@@ -34,11 +34,14 @@ class Router : public ::testing::Test {
     board_.replica_at(*node.position, Lsn{100}, 1);
     return node;
   }
-  Route choose(uint64_t last_write = 0) { return choose_node(set_, {false, last_write}, filter_); }
+  Route choose(uint64_t last_write = 0) {
+    return choose_node(set_, freshness_, {false, last_write}, filter_);
+  }
 
   cache::TableStates tables_;
   cache::FreshnessBoard board_{tables_};
   NodeSet set_;
+  conf::Freshness freshness_ = conf::Freshness::Table;
   AllNodes filter_;
 };
 
@@ -61,7 +64,7 @@ TEST_F(Router, AReplicaThatHasReachedTheFloorAnswers) {
 
 TEST_F(Router, AFencedTableIsThePrimarysAlone) {
   add_caught_up();
-  EXPECT_EQ(choose_node(set_, {true, 0}, filter_).reason, RouteReason::Fenced);
+  EXPECT_EQ(choose_node(set_, freshness_, {true, 0}, filter_).reason, RouteReason::Fenced);
 }
 
 TEST_F(Router, TheFewestInFlightByWeightAnswers) {
@@ -81,7 +84,7 @@ TEST_F(Router, WhatThePoolKeepsOutIsNotChosen) {
 
 TEST_F(Router, BoundedGoesByTheLagAlone) {
   NodeRuntime& node = add(1);
-  set_.freshness = conf::Freshness::Bounded;
+  freshness_ = conf::Freshness::Bounded;
   set_.max_lag = std::chrono::seconds(1);
   EXPECT_EQ(choose().node, 0U);  // not known
   node.lag_us.store(2'000'000);
