@@ -74,7 +74,7 @@ class DatabaseNames {
                      const cache::Asker& asker);
   // A replica would not have it: none gets this shape again.
   void refuse_shape(uint64_t fingerprint);
-  bool is_refused(uint64_t fingerprint) const { return refused_.contains(fingerprint); }
+  bool is_refused(uint64_t fingerprint) const { return !refused_.empty() && refused_.contains(fingerprint); }
 
  private:
   static constexpr size_t kMostMeanings = 8192;

@@ -339,9 +339,11 @@ void ClientConnection::use_link(ServerLink& link) {
   link.hold(this);
   move(ConnectionEvent::LinkGranted);
   const bool in_block = session_->has_deferred_block();
+  // What has turned out to write is a READ ONLY block's to refuse.
+  const bool stands_alone = again_ && (again_->only_reads || !in_block);
   session_->take_link(link.state(), worker_->to_server(),
                       routed_ != nullptr ? LinkUse::LoneRead
-                      : again_           ? LinkUse::Replay
+                      : stands_alone     ? LinkUse::Replay
                                          : LinkUse::Anything);
   if (!in_block) {
     transaction_at_ = worker_->precise_now();

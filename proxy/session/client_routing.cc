@@ -132,7 +132,12 @@ void ClientConnection::note_fled() {
     count(pool_->stats().retried_reads);
   }
   if (session_->take_fled_read_only()) {
-    session_->freshness()->names().refuse_shape(read_fingerprint_);
+    if (again_) {
+      again_->only_reads = false;
+    }
+    if (read_fingerprint_ != 0) {  // of several shapes nobody knows which it was
+      session_->freshness()->names().refuse_shape(read_fingerprint_);
+    }
   }
 }
 

@@ -107,7 +107,8 @@ enum class LinkUse : uint8_t {
 struct LoneRead {
   size_t bytes = 0;  // of the batch
   RouteReason reason = RouteReason::NotALoneRead;
-  uint64_t fingerprint = 0;  // of its last statement
+  size_t statements = 0;     // that it runs
+  uint64_t fingerprint = 0;  // theirs; 0: they are of several
 };
 
 // Counted per session; a bit each of sql::Effect, plus these.

@@ -52,7 +52,9 @@ RouteReason ClientSession::read_route(const sql::FactsPtr& facts, LoneRead& read
   }
   if (meaning->route == RouteReason::Replica) {
     reading_.insert(reading_.end(), meaning->reads.begin(), meaning->reads.end());
-    read.fingerprint = facts->fingerprint;
+    const bool is_same = read.statements == 0 || read.fingerprint == facts->fingerprint;
+    read.fingerprint = is_same ? facts->fingerprint : 0;
+    read.statements++;
   }
   return meaning->route;
 }

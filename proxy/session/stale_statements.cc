@@ -53,7 +53,11 @@ void ClientSession::run_again(Replay replay, Outbox& to_server) {
   }
   size_t at = 0;
   bool fails = false;
+  const bool may_write = replay.of_lone_read && !replay.only_reads && !for_lone_read_;
   begin_batch();
+  if (may_write) {
+    note_unknown_write();
+  }
   for (size_t i = 0; i < replay.parts.size(); i++) {
     Replay::Part& part = replay.parts[i];
     const std::string_view bytes = std::string_view(replay.bytes).substr(at, part.size);
@@ -88,6 +92,9 @@ void ClientSession::run_again(Replay replay, Outbox& to_server) {
     if (part.followed != nullptr) {
       link_->keep_followed(part.followed);
     }
+    if (may_write && (part.owed.request == Request::Query || part.owed.request == Request::Execute)) {
+      part.owed.then.effects |= static_cast<uint8_t>(OwedEffect::MayWrite);
+    }
     owe(part.owed);
     to_server.own().append(bytes);
   }
@@ -95,7 +102,7 @@ void ClientSession::run_again(Replay replay, Outbox& to_server) {
   replay.runs++;
   replay.healing = replay.fleeing = replay.asks_shapes = false;
   link_->replay = std::move(replay);
-  if (fails) {
+  if (fails || may_write) {
     link_->replay.drop();
   }
 }

@@ -104,7 +104,9 @@ void ClientSession::note_write(const sql::FactsPtr& facts_owner) {
   const bool was_in_block = surely_in_block();
   const bool plainly_reads =
       facts.reads_only && facts.only_known_functions && !facts.writes_unknown && facts.writes.empty();
-  hides_write_ = plainly_reads && names_anything(facts) && reaches_writes(facts_owner);
+  // What a replica has refused writes, whatever is declared of its functions.
+  const bool was_refused = freshness_->names().is_refused(facts.fingerprint);
+  hides_write_ = was_refused || (plainly_reads && names_anything(facts) && reaches_writes(facts_owner));
   if (hides_write_) {
     freshness_->wrote(nullptr);
   } else if (!plainly_reads && !touches_nothing(facts)) {

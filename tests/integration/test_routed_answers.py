@@ -76,6 +76,8 @@ _SCRIPTS = {
                            [wire.execute("C_2", 50), _SYNC], [wire.bind("", "S_2"), wire.execute(), _SYNC]],
     "read only, prepared": [[wire.parse("st", "SELECT x FROM a WHERE id = $1"), _SYNC], _READ_ONLY, [wire.bind("", "st", ["3"]), wire.execute(), _SYNC],
                             [wire.parse("st2", "SELECT 2"), _SYNC], [wire.bind("", "st2"), wire.execute(), _SYNC], "COMMIT", [wire.bind("", "st2"), wire.execute(), _SYNC]],
+    "read only, a function that lies": [_READ_ONLY, "SELECT liar() AS first", "SELECT 1", "COMMIT", "SELECT last_value FROM q", _READ_ONLY, [*_ask("SELECT liar() AS second"), _SYNC], "COMMIT",
+                                        "SELECT last_value FROM q"],
     "serializable, deferrable": ["START TRANSACTION ISOLATION LEVEL SERIALIZABLE READ ONLY DEFERRABLE", _COUNT, "SHOW transaction_deferrable", "COMMIT"],
     "repeatable read": ["BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", _COUNT, "SHOW transaction_isolation", "COMMIT"],
     "sessions that are read only": ["SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY", "INSERT INTO a VALUES (1003)", _COUNT, "BEGIN", _COUNT, "INSERT INTO a VALUES (1003)",

@@ -386,6 +386,27 @@ def test_a_users_freshness_comes_before_its_databases(routed):
         assert reader.execute(read).fetchone()[0] == 6      # but never behind its own
 
 
+def test_a_shape_that_a_replica_refuses_is_a_write_from_then_on(routed):
+    """A function that is declared IMMUTABLE and writes: a replica finds it out."""
+    cluster, proxy = routed(1, workers=1)
+    cluster.primary.run("CREATE FUNCTION bump() RETURNS bigint LANGUAGE sql AS 'UPDATE public.t0 SET v = v + 1 WHERE k = 2 RETURNING v'",
+                        "CREATE FUNCTION liar() RETURNS bigint IMMUTABLE LANGUAGE plpgsql AS 'BEGIN RETURN public.bump(); END'")
+    _wait_routing(proxy, 1)
+    replica = cluster.replicas[0]
+    refused = "a replica has refused this shape before"
+    with proxy.connect() as writer, proxy.connect() as reader:
+        wait_until(lambda: _explain(proxy, "app alice 'SELECT liar()'")["goes to"].startswith("the replica"), "the function is known")
+        replica.run("SELECT pg_wal_replay_pause()")
+        retried, before = sum(int(n["retried"]) for n in proxy.show("NODES")), _routes(proxy)[refused]
+        for i in (1, 2, 3):
+            assert writer.execute("SELECT liar()").fetchone()[0] == i
+            for connection in (writer, reader):
+                assert connection.execute("SELECT v FROM t0 WHERE k = 2").fetchone()[0] == i
+        assert sum(int(n["retried"]) for n in proxy.show("NODES")) == retried + 1
+        assert _routes(proxy)[refused] == before + 2
+        assert refused in _explain(proxy, "app alice 'SELECT liar()'")["goes to"]
+
+
 def test_a_hint_sends_a_read_to_the_primary(routed):
     cluster, proxy = routed(1)
     _wait_routing(proxy, 1)

@@ -133,6 +133,48 @@ TEST_F(LoneReads, AnErrorOfTheReplicaIsAskedOfThePrimary) {
   EXPECT_EQ(drain(to_client), server::selected("1"));
 }
 
+// Its functions were declared better than they are.
+TEST_F(LoneReads, WhatAReplicaRefusedForWritingIsAWrite) {
+  const std::string read = client::query("SELECT * FROM t");
+  ASSERT_EQ(length(read), read.size());
+  session.take_link(replica, to_server, LinkUse::LoneRead);
+  send(read);
+  drain(to_server);
+  ServerStep step = answer(server::error("25006", "cannot execute in a read-only transaction") + kReady);
+  ASSERT_NE(step.again, nullptr);
+  session.leave_link();
+  ASSERT_TRUE(session.take_fled_read_only());
+  step.again->only_reads = false;
+  const uint64_t before = needs().last_write;
+  session.take_link(primary, to_server, LinkUse::Replay);
+  session.run_again(std::move(*step.again), to_server);
+  EXPECT_TRUE(needs().fenced);
+  const LinkLoss loss = session.lose_link({sqlstate::kConnectionFailure, "gone"}, to_client);
+  EXPECT_FALSE(loss.again);
+  EXPECT_THAT(drain(to_client), ::testing::HasSubstr(sqlstate::kTransactionResolutionUnknown));
+  EXPECT_GT(session.freshness()->last_write(), before);
+}
+
+TEST_F(LoneReads, AShapeThatWasRefusedIsAWriteFromThenOn) {
+  session.freshness()->names().refuse_shape(
+      worker.context.facts->look_up("SELECT * FROM t", true)->fingerprint);
+  EXPECT_EQ(reason(client::query("SELECT * FROM t")), RouteReason::ShapeRefused);
+  session.take_link(primary, to_server);
+  send(client::query("SELECT * FROM t"));
+  EXPECT_TRUE(needs().fenced);
+  EXPECT_FALSE(session.lose_link({sqlstate::kConnectionFailure, "gone"}, to_client).again);
+}
+
+TEST_F(LoneReads, OfABatchOfSeveralShapesNoneIsTakenForTheRefused) {
+  const auto fingerprint = [&](const std::string& batch) {
+    return session.lone_read(batch + client::sync()).fingerprint;
+  };
+  const std::string one = client::unnamed("SELECT * FROM t WHERE a = 1");
+  EXPECT_NE(fingerprint(one), 0U);
+  EXPECT_EQ(fingerprint(one + client::unnamed("SELECT * FROM t WHERE a = 2")), fingerprint(one));
+  EXPECT_EQ(fingerprint(one + client::unnamed("SELECT 1")), 0U);
+}
+
 // A conflict with replay is an error, and at once the end of the connection.
 TEST_F(LoneReads, AnErrorAndAGoodbyeInOneBreathAreAskedOfThePrimary) {
   const std::string read = client::query("SELECT * FROM t");
