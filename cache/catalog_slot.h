@@ -6,8 +6,8 @@
 //   control: publish(catalog, epoch)      worker: CatalogReader::current(slot, epoch)  ─▶ Catalog, or nothing
 //
 // Nothing means: everything is unknown (not loaded yet, the connection is lost, DDL is under way). Who only
-// wants to know what a statement may do can go by the catalog of that epoch that he saw last until
-// has_lapsed().
+// wants to know what a statement may do can go by the last catalog of that epoch until has_lapsed(), and so
+// can who reads while nobody can change it.
 #pragma once
 
 #include <atomic>
@@ -22,12 +22,13 @@ namespace sportello::cache {
 class CatalogSlot {
  public:
   struct Entry {
-    CatalogRef catalog;  // nullptr: everything is unknown
-    uint64_t ddl_epoch = 0;
+    CatalogRef catalog;      // nullptr: everything is unknown
+    CatalogRef last;         // the newest that there was
+    uint64_t ddl_epoch = 0;  // of `last`
   };
 
   void publish(CatalogRef catalog, uint64_t ddl_epoch);
-  void withdraw() { publish(nullptr, 0); }
+  void withdraw();
   // What was published last is too old for anything, or known to be wrong.
   void set_lapsed(bool lapsed) { lapsed_.store(lapsed, std::memory_order_relaxed); }
   bool has_lapsed() const { return lapsed_.load(std::memory_order_relaxed); }
@@ -47,8 +48,12 @@ class CatalogReader {
  public:
   // nullptr: everything is unknown. Good until the next call.
   const CatalogRef& current(const CatalogSlot& slot, uint64_t ddl_epoch);
+  // The newest of that epoch, although it may have been withdrawn.
+  const CatalogRef& last(const CatalogSlot& slot, uint64_t ddl_epoch);
 
  private:
+  void look(const CatalogSlot& slot);
+
   CatalogSlot::Entry entry_;
   uint64_t generation_ = 0;
 };

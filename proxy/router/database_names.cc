@@ -48,16 +48,11 @@ const cache::CatalogRef& DatabaseNames::catalog(Known when) {
   const uint64_t epoch = scope_->ddl_epoch.load(std::memory_order_relaxed);
   const cache::CatalogRef& current = reader_.current(scope_->catalog, epoch);
   if (current != nullptr) {
-    if (current != last_) {
-      last_ = current;
-    }
-    last_epoch_ = epoch;
     return current;
   }
-  const bool keeps = last_ != nullptr && last_epoch_ == epoch &&
-                     (scope_->primary_lost.load(std::memory_order_relaxed) ||
-                      (when == Known::Lately && !scope_->catalog.has_lapsed()));
-  return keeps ? last_ : current;
+  const bool keeps = scope_->primary_lost.load(std::memory_order_relaxed) ||
+                     (when == Known::Lately && !scope_->catalog.has_lapsed());
+  return keeps ? reader_.last(scope_->catalog, epoch) : current;
 }
 
 const Meaning* DatabaseNames::meaning_of(const sql::FactsPtr& facts, const SettingsValues& settings,

@@ -107,8 +107,6 @@ class DatabaseNames {
 
   const std::shared_ptr<DatabaseScope> scope_;
   cache::CatalogReader reader_;
-  cache::CatalogRef last_;  // the newest that was good
-  uint64_t last_epoch_ = 0;
   cache::CatalogRef of_meanings_;
   DefaultPathsRef paths_;
   uint64_t paths_generation_ = 0;

@@ -1,5 +1,6 @@
 """Reads go to replicas and nobody notices: each client reads its own writes and what others were told is written, replicas
 die without a failed read, and nothing that writes is ever sent twice."""
+import contextlib
 import random
 import threading
 import time
@@ -413,6 +414,22 @@ def test_a_hint_sends_a_read_to_the_primary(routed):
     with proxy.connect() as connection:
         assert connection.execute("/* sportello: primary */ " + WHERE).fetchone()[0] == cluster.primary.port
         assert _port(connection) == cluster.replicas[0].port
+
+
+def _node_of(proxy, server):
+    return next(n for n in proxy.show("NODES") if int(n["port"]) == server.port)
+
+
+def test_without_a_primary_reads_go_on_at_every_worker(routed):
+    """Also at those that nobody has asked of the database before."""
+    cluster, proxy = routed(1, workers=4)
+    _wait_routing(proxy, 1)
+    wait_until(lambda: _explain(proxy, "app alice 'SELECT v FROM t0'").get("tables read") == "public.t0", "the catalog is known")
+    cluster.primary.stop("immediate")
+    wait_until(lambda: _node_of(proxy, cluster.primary)["reachable"] == "no", "the primary is gone")
+    with contextlib.ExitStack() as stack:
+        for client in [stack.enter_context(proxy.wire()) for _ in range(12)]:
+            assert rows(client.query("SELECT count(*) FROM t0")) == ["100"]
 
 
 @pytest.mark.slow

@@ -34,6 +34,22 @@ TEST(CatalogSlot, WhatIsWithdrawnIsGone) {
   EXPECT_EQ(reader.current(slot, 0), nullptr);
 }
 
+// By whoever looks for the first time, too.
+TEST(CatalogSlot, TheLastOfItsEpochIsKept) {
+  CatalogSlot slot;
+  CatalogReader seen;
+  const CatalogRef catalog = CatalogFixture().build();
+  slot.publish(catalog, 3);
+  EXPECT_EQ(seen.last(slot, 3), catalog);
+  slot.withdraw();
+  CatalogReader fresh;
+  for (CatalogReader* reader : {&seen, &fresh}) {
+    EXPECT_EQ(reader->current(slot, 3), nullptr);
+    EXPECT_EQ(reader->last(slot, 3), catalog);
+    EXPECT_EQ(reader->last(slot, 4), nullptr);
+  }
+}
+
 TEST(CatalogSlot, TheGenerationMovesWithEveryPublish) {
   CatalogSlot slot;
   const uint64_t before = slot.generation();
