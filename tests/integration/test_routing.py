@@ -41,6 +41,10 @@ def _reads(proxy):
     return {int(n["port"]): int(n["reads"]) for n in proxy.show("NODES")}
 
 
+def _node_of(proxy, server):
+    return next(n for n in proxy.show("NODES") if int(n["port"]) == server.port)
+
+
 def _routes(proxy):
     return {row["reason"]: int(row["count"]) for row in proxy.show("ROUTES")}
 
@@ -367,24 +371,16 @@ def test_a_floor_travels_from_session_to_session(routed, prepare):
         assert reader.execute("SELECT v FROM t0 WHERE k = 8").fetchone()[0] == 2
 
 
-def test_a_users_freshness_comes_before_its_databases(routed):
+@pytest.mark.parametrize("prepare", [False, True], ids=["simple", "prepared"])
+@pytest.mark.parametrize("hinted", ["/* sportello: primary */ {}", "{} -- sportello: primary", "{} /*SPORTELLO:PRIMARY*/", "/* one */ /* sportello: replica */ {} /* sportello: primary */",
+                                    "-- sportello: primary\r\n{}"])
+def test_a_hint_sends_a_read_to_the_primary(routed, hinted, prepare):
     cluster, proxy = routed(1)
-    proxy.config["users"] = {"bob": {"freshness": "session"}}
-    proxy.write_files()
-    proxy.reload()
     _wait_routing(proxy, 1)
-    replica = cluster.replicas[0]
-    read = "SELECT v FROM t0 WHERE k = 6"
-    assert [_explain(proxy, f"app {user} '{read}'")["freshness"] for user in ("alice", "bob")] == ["table", "session"]
-    replica.run("SELECT pg_wal_replay_pause()")
-    with proxy.connect() as writer, proxy.connect("bob") as reader:
-        writer.execute("UPDATE t0 SET v = 5 WHERE k = 6")
-        before = _reads(proxy)[replica.port]
-        assert writer.execute(read).fetchone()[0] == 5
-        assert reader.execute(read).fetchone()[0] == 0      # a replica's answer, behind what others wrote
-        assert _reads(proxy)[replica.port] == before + 1
-        reader.execute("UPDATE t0 SET v = 6 WHERE k = 6")
-        assert reader.execute(read).fetchone()[0] == 6      # but never behind its own
+    with proxy.connect() as connection:
+        for _ in range(3):
+            assert connection.execute(hinted.format(WHERE), prepare=prepare).fetchone()[0] == cluster.primary.port
+            assert connection.execute(WHERE, prepare=prepare).fetchone()[0] == cluster.replicas[0].port
 
 
 def test_a_shape_that_a_replica_refuses_is_a_write_from_then_on(routed):
@@ -408,16 +404,49 @@ def test_a_shape_that_a_replica_refuses_is_a_write_from_then_on(routed):
         assert refused in _explain(proxy, "app alice 'SELECT liar()'")["goes to"]
 
 
-def test_a_hint_sends_a_read_to_the_primary(routed):
+def test_a_replica_of_more_weight_answers_more(routed):
+    cluster, proxy = routed(2)
+    _wait_routing(proxy, 2)
+    heavy, light = cluster.replicas
+    proxy.config["databases"]["app"]["replicas"] = [heavy.dsn(weight=9), light.dsn()]
+    proxy.write_files()
+    proxy.reload()
+    _wait_routing(proxy, 2)
+    assert {int(n["port"]): int(n["weight"]) for n in proxy.show("NODES")} == {cluster.primary.port: 1, heavy.port: 9, light.port: 1}
+    in_flight = lambda: {int(n["port"]): int(n["in_flight"]) for n in proxy.show("NODES")}
+    with cluster.primary.connect(autocommit=False) as holder, contextlib.ExitStack() as stack:
+        holder.execute("LOCK TABLE t0 IN ACCESS EXCLUSIVE MODE")     # replicas hold it, too
+        cluster.primary.run("SELECT pg_switch_wal()")                # nobody else flushes the log
+        for replica in cluster.replicas:
+            wait_until(lambda: replica.value("SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND relation IS NOT NULL", dbname="postgres"), "it is locked")
+        slow = [stack.enter_context(proxy.wire()) for _ in range(8)]
+        for number, client in enumerate(slow, 1):
+            client.send(wire.query("SELECT count(*) FROM t0"))
+            wait_until(lambda: sum(in_flight().values()) == number, "it waits at a replica")
+        assert in_flight() == {cluster.primary.port: 0, heavy.port: 8, light.port: 0}
+        holder.rollback()
+        assert [rows(client.read_until_ready()) for client in slow] == [["100"]] * len(slow)
+    assert set(in_flight().values()) == {0}
+
+
+def test_a_users_freshness_comes_before_its_databases(routed):
     cluster, proxy = routed(1)
+    proxy.config["users"] = {"bob": {"freshness": "session"}}
+    proxy.write_files()
+    proxy.reload()
     _wait_routing(proxy, 1)
-    with proxy.connect() as connection:
-        assert connection.execute("/* sportello: primary */ " + WHERE).fetchone()[0] == cluster.primary.port
-        assert _port(connection) == cluster.replicas[0].port
-
-
-def _node_of(proxy, server):
-    return next(n for n in proxy.show("NODES") if int(n["port"]) == server.port)
+    replica = cluster.replicas[0]
+    read = "SELECT v FROM t0 WHERE k = 6"
+    assert [_explain(proxy, f"app {user} '{read}'")["freshness"] for user in ("alice", "bob")] == ["table", "session"]
+    replica.run("SELECT pg_wal_replay_pause()")
+    with proxy.connect() as writer, proxy.connect("bob") as reader:
+        writer.execute("UPDATE t0 SET v = 5 WHERE k = 6")
+        before = _reads(proxy)[replica.port]
+        assert writer.execute(read).fetchone()[0] == 5
+        assert reader.execute(read).fetchone()[0] == 0      # a replica's answer, behind what others wrote
+        assert _reads(proxy)[replica.port] == before + 1
+        reader.execute("UPDATE t0 SET v = 6 WHERE k = 6")
+        assert reader.execute(read).fetchone()[0] == 6      # but never behind its own
 
 
 def test_without_a_primary_reads_go_on_at_every_worker(routed):
@@ -430,6 +459,55 @@ def test_without_a_primary_reads_go_on_at_every_worker(routed):
     with contextlib.ExitStack() as stack:
         for client in [stack.enter_context(proxy.wire()) for _ in range(12)]:
             assert rows(client.query("SELECT count(*) FROM t0")) == ["100"]
+
+
+def test_writes_wait_for_a_primary_in_the_order_in_which_they_came(routed):
+    cluster, proxy = routed(1, pool_size=1, reserve_pool_size=0)
+    proxy.set(query_wait_timeout="60s")
+    proxy.reload()
+    _wait_routing(proxy, 1)
+    cluster.primary.stop("immediate")
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(proxy.wire()) for _ in range(6)]
+        for number, client in enumerate(clients):
+            client.send(wire.query(f"INSERT INTO t0 (k, v) VALUES ({1000 + number}, 0)"))
+            wait_until(lambda: int(proxy.pool()["cl_waiting"]) == number + 1, "it waits")
+        assert rows(stack.enter_context(proxy.wire()).query("SELECT count(*) FROM t0")) == ["100"]   # reads go on
+        cluster.replicas[0].promote()
+        for client in clients:
+            assert client.read_until_ready(deadline=30) == ["CommandComplete INSERT 0 1", "ReadyForQuery I"]
+    assert [row[0] for row in cluster.replicas[0].rows("SELECT k FROM t0 WHERE k >= 1000 ORDER BY xmin::text::bigint")] == list(range(1000, 1006))
+
+
+def test_the_console_tells_of_nodes_and_tables(routed):
+    cluster, proxy = routed(1, tables=2)
+    _wait_routing(proxy, 1)
+    replica = cluster.replicas[0]
+    with proxy.connect() as connection, cluster.primary.connect(autocommit=False) as holder:
+        connection.execute("UPDATE t0 SET v = 1 WHERE k = 1")
+        connection.execute("SELECT v FROM t1")
+        wait_until(lambda: all(n["reached"] == n["newest"] for n in proxy.show("NODES")), "the write is everywhere")
+        first, second = proxy.show("NODES")
+        assert (first["database"], first["host"], int(first["port"]), first["role"], first["reachable"]) == ("app", "127.0.0.1", cluster.primary.port, "primary", "yes")
+        assert (int(second["port"]), second["role"], second["reachable"], int(second["timeline"]), int(second["weight"])) == (replica.port, "replica", "yes", 1, 1)
+        assert int(second["lag_bytes"]) >= 0 and int(second["lag_us"]) >= 0 and int(second["in_flight"]) == 0
+        assert _lsn(first["position"]) >= _lsn(second["position"]) > 0
+        tables = {row["table"]: row for row in proxy.show("TABLES")}
+        assert _lsn(tables["public.t0"]["floor"]) <= _lsn(second["position"])
+        epoch = int(tables["public.t0"]["epoch"])
+        replica.run("SELECT pg_wal_replay_pause()")
+        holder.execute("SELECT * FROM t0 WHERE k = 1 FOR UPDATE")
+        with proxy.wire() as writer:
+            writer.send(wire.query("UPDATE t0 SET v = 2 WHERE k = 1"))
+            wait_until(lambda: {row["table"]: int(row["fences"]) for row in proxy.show("TABLES")}["public.t0"] == 1, "the table is fenced")
+            holder.rollback()
+            writer.read_until_ready()
+        after = {row["table"]: row for row in proxy.show("TABLES")}["public.t0"]
+        assert (int(after["fences"]), int(after["epoch"])) == (0, epoch + 1)
+        wait_until(lambda: all(int(_node_of(proxy, replica)[lag]) > 0 for lag in ("lag_bytes", "lag_us")), "it lags")
+        assert int(_node_of(proxy, replica)["reached"]) < int(_node_of(proxy, replica)["newest"])
+        replica.stop("immediate")
+        wait_until(lambda: _node_of(proxy, replica)["reachable"] == "no", "it is gone")
 
 
 @pytest.mark.slow
@@ -448,6 +526,7 @@ def test_a_promoted_replica_takes_the_writes_and_the_old_primary_none(routed):  
         assert new.value("SELECT v FROM t0 WHERE k = 9") == 2
         old.start()                                                       # as a second primary
         wait_until(lambda: any(n["role"] == "second primary" for n in proxy.show("NODES")), "the old primary is fenced")
+        proxy.wait_log(f'has a second primary, which is left alone: 127.0.0.1:{old.port}')
         for _ in range(20):
             connection.execute("UPDATE t0 SET v = v + 1 WHERE k = 9")
         assert new.value("SELECT v FROM t0 WHERE k = 9") == 22
