@@ -34,6 +34,9 @@ ErrorFields decode_error_fields(std::string_view body) {
       case 'H':
         fields.hint = value;
         break;
+      case 'R':
+        fields.routine = value;
+        break;
       default:
         break;
     }

@@ -19,6 +19,7 @@ struct ErrorFields {
   std::string_view message;
   std::string_view detail;
   std::string_view hint;
+  std::string_view routine;  // of the server's that said so
 
   bool is_fatal() const { return severity == "FATAL" || severity == "PANIC"; }
 };

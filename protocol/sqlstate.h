@@ -22,6 +22,7 @@ inline constexpr std::string_view kInvalidPassword = "28P01";
 inline constexpr std::string_view kInvalidCatalogName = "3D000";
 inline constexpr std::string_view kInvalidCursorName = "34000";
 inline constexpr std::string_view kSyntaxError = "42601";
+inline constexpr std::string_view kSerializationFailure = "40001";
 inline constexpr std::string_view kInsufficientPrivilege = "42501";
 inline constexpr std::string_view kUndefinedObject = "42704";
 inline constexpr std::string_view kDuplicatePreparedStatement = "42P05";
@@ -35,6 +36,7 @@ inline constexpr std::string_view kReadOnlySqlTransaction = "25006";
 inline constexpr std::string_view kAdminShutdown = "57P01";
 inline constexpr std::string_view kCrashShutdown = "57P02";
 inline constexpr std::string_view kCannotConnectNow = "57P03";
+inline constexpr std::string_view kDatabaseDropped = "57P04";
 inline constexpr std::string_view kIdleSessionTimeout = "57P05";
 inline constexpr std::string_view kConfigFileError = "F0000";
 inline constexpr std::string_view kInternalError = "XX000";
@@ -50,6 +52,18 @@ constexpr std::string_view of_refused_login(std::string_view from_server) {
     }
   }
   return kSqlserverRejectedConnection;
+}
+
+// The same of what it may say when it ends a session (ProcessInterrupts() of PostgreSQL's
+// src/backend/tcop/postgres.c); kConnectionFailure for any other.
+constexpr std::string_view of_ended_session(std::string_view from_server) {
+  for (const std::string_view known : {kAdminShutdown, kIdleInTransactionTimeout, kTransactionTimeout,
+                                       kIdleSessionTimeout, kSerializationFailure, kDatabaseDropped}) {
+    if (from_server == known) {
+      return known;
+    }
+  }
+  return kConnectionFailure;
 }
 
 }  // namespace sportello::sqlstate

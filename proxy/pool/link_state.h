@@ -4,11 +4,13 @@
 #pragma once
 
 #include <algorithm>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "protocol/backend_messages.h"
 #include "protocol/invariant.h"
+#include "protocol/result.h"
 #include "protocol/sql/facts_table.h"
 #include "proxy/pool/link_statements.h"
 #include "proxy/pool/owed_answer.h"
@@ -94,6 +96,8 @@ struct LinkState {
   bool tainted = false;         // holds state of a session that is gone: cleaned before anyone else gets it
   uint32_t body_left = 0;       // bytes of the server's current message that have not come
   bool body_forwarded = false;  // and whether the client gets them
+  // The server has ended its session, and the transaction that was open with it; nothing comes behind this.
+  std::unique_ptr<Error> goodbye;
 
   Settings settings;        // in force now
   Settings login_settings;  // what RESET ALL goes back to

@@ -53,6 +53,7 @@ enum class OwedEffect : uint8_t {
   MayWrite = 8,        // outside a transaction: if the link dies, its outcome is unknown
   Commits = 16,        // a transaction's outcome is unknown if the link dies before the answer
   MayRollBack = 32,    // what stands before it in its batch may not have happened after all
+  Piecemeal = 64,      // of MayWrite: outside a block, its last act may not be the only one to commit
 };
 
 // RESET goes back to what the client had at login, which the link's own defaults may not be. A bit per
@@ -85,7 +86,7 @@ struct OwedAnswer {
   bool failed : 1 = false;      // an ErrorResponse came for it; Query, FunctionCall: ReadyForQuery is to come
   bool began : 1 = false;       // an answer of it has reached the client
   bool plain_read : 1 = false;  // Query: one statement that only reads
-  bool completed : 1 = false;   // of a plain_read: the client has all of it but ReadyForQuery
+  bool completed : 1 = false;   // Query: the last that came of it was CommandComplete
   bool asks_shape : 1 = false;  // the last of what on_bind() has asked, and waits for
   bool stale_rows : 1 = false;  // its error stands for 0A000, which the server does not know of
   uint32_t rows_here = 0;       // DataRows of it since the last command was complete

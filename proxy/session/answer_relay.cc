@@ -268,7 +268,7 @@ bool ClientSession::on_answer(Relaying& relaying, const Frame& frame, std::strin
   if (frame.type == backend::kCopyInResponse) {
     on_copy_in();
   }
-  owed.completed = frame.type == backend::kCommandComplete && owed.plain_read;
+  owed.completed = frame.type == backend::kCommandComplete;
   owed.began = true;
   link_->replay.usable = link_->replay.usable && ours;  // nothing of it has reached the client
   deliver(relaying, front.size(), !ours);
@@ -468,6 +468,20 @@ void ClientSession::become_ready(Relaying& relaying, TransactionStatus status) {
   pass_invented(relaying);
 }
 
+// PostgreSQL rolls back what is open when it ends a session in ProcessInterrupts(), and comes there neither
+// between a commit and its CommandComplete nor while it waits for a standby (syncrep.c). Others, poolers
+// among them, say FATAL for other reasons.
+void ClientSession::note_goodbye(const ErrorFields& fields) const {
+  const bool rolls_back =
+      fields.severity == "FATAL" &&
+      (fields.routine == "ProcessInterrupts" || fields.routine == "ProcessRecoveryConflictInterrupt");
+  const std::string_view sqlstate = sqlstate::of_ended_session(fields.sqlstate);
+  if (rolls_back && sqlstate == fields.sqlstate) {
+    link_->goodbye = std::make_unique<Error>(
+        Error{sqlstate, std::string(fields.message), std::string(fields.detail), std::string(fields.hint)});
+  }
+}
+
 bool ClientSession::on_error(Relaying& relaying, const Frame& frame, std::string_view front) {
   if (front.back() != '\0' || frame.body_bytes() == 0) {
     return relaying.fail(sqlstate::kProtocolViolation, "the server sent an unterminated ErrorResponse");
@@ -477,6 +491,7 @@ bool ClientSession::on_error(Relaying& relaying, const Frame& frame, std::string
     relaying.swallow(front.size());
     relaying.fail(sqlstate::kConnectionFailure, std::string(fields.message));
     relaying.step.broken->detail = fields.sqlstate;
+    note_goodbye(fields);
     return false;
   }
   if (link_->owed.empty()) {

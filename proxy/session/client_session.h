@@ -131,11 +131,8 @@ struct LinkLoss {
   std::optional<Replay>
       again;  // run this on another link: it only reads, and its client has seen nothing of it
   bool session_ends = false;  // what was lost cannot be had again: close the client's connection
-  bool in_doubt = false;      // and nobody knows whether what was in flight has happened
+  Error told = {};            // and this is why
 };
-
-// What a client is told of it.
-Error loss_error(bool in_doubt, const Error& why);
 
 class ClientSession {
  public:
@@ -386,6 +383,7 @@ class ClientSession {
   bool is_own_notification(const Frame& frame, std::string_view front) const;
   void pass_own_notification(Relaying& relaying, std::string_view front) const;
   void complete_front(Relaying& relaying);
+  void note_goodbye(const ErrorFields& fields) const;
   bool on_error(Relaying& relaying, const Frame& frame, std::string_view front);
   void pass_invented(Relaying& relaying);
   bool on_ready(Relaying& relaying, std::string_view front);

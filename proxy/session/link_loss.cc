@@ -14,8 +14,25 @@ Error failed_block_error() {
           "current transaction is aborted, commands ignored until end of transaction block"};
 }
 
+// The server said goodbye instead of answering this, and has read nothing of what was sent behind it.
+bool may_have_happened(const OwedAnswer& front) {
+  if (front.has(OwedEffect::Commits)) {
+    return true;
+  }
+  if (!front.has(OwedEffect::MayWrite)) {
+    return false;
+  }
+  // What follows a command's CommandComplete is the commit, or has been it.
+  const bool commits_next =
+      front.request == Request::Sync || front.request == Request::FunctionCall || front.completed;
+  return commits_next || front.has(OwedEffect::Piecemeal);
+}
+
 // Nobody knows whether what the server was sent last has happened.
 bool is_in_doubt(const LinkState& link) {
+  if (link.goodbye != nullptr && !link.owed.empty() && !may_have_happened(link.owed.front())) {
+    return false;
+  }
   for (size_t i = 0; i < link.owed.size(); i++) {
     const OwedAnswer& owed = link.owed[i];
     if (owed.has(OwedEffect::Commits) ||
@@ -31,14 +48,18 @@ bool ends_block(const sql::StatementFacts& facts) {
          (facts.kind == sql::StatementKind::Rollback || facts.kind == sql::StatementKind::Commit);
 }
 
-}  // namespace
-
-Error loss_error(bool in_doubt, const Error& why) {
+// What the client is told: by whom else than the server that has ended its session?
+Error loss_error(const LinkState& link, bool in_doubt, const Error& why) {
+  if (link.goodbye != nullptr && !in_doubt) {
+    return *link.goodbye;
+  }
   return {in_doubt ? sqlstate::kTransactionResolutionUnknown : sqlstate::kConnectionFailure,
           in_doubt ? "server connection lost: the outcome of the transaction is unknown"
                    : "server connection lost",
           why.message};
 }
+
+}  // namespace
 
 LinkLoss ClientSession::lose_link(const Error& why, Outbox& to_client) {
   invariant(link_ != nullptr, "only a link that is held is lost");
@@ -59,7 +80,7 @@ LinkLoss ClientSession::lose_link(const Error& why, Outbox& to_client) {
     // Half a message cannot be taken back, and session state cannot be had again: the session ends with its
     // link.
     loss.session_ends = true;
-    loss.in_doubt = is_in_doubt(link);
+    loss.told = loss_error(link, is_in_doubt(link), why);
   } else {
     tell_lost(why, to_client);
   }
@@ -93,7 +114,7 @@ void ClientSession::tell_lost(const Error& why, Outbox& to_client) {
     names().undo(changes);
   }
   const bool in_block = link.status != TransactionStatus::Idle && !in_doubt;
-  Error error = loss_error(in_doubt, why);
+  Error error = loss_error(link, in_doubt, why);
   failed_block_ = in_block;
   if (!asked && !link.unsynced) {
     if (in_block) {
@@ -113,8 +134,8 @@ void ClientSession::tell_lost(const Error& why, Outbox& to_client) {
     // A Sync by itself: the rest of its batch was answered, but what that came to is not said. In a block
     // that was lost, of a batch that has written nothing the next statement is told: who has only prepared
     // has had his one answer (psycopg takes a second one for a mistake of its own).
-    const bool is_answered =
-        owed.request == Request::Sync || (owed.completed && why.sqlstate != sqlstate::kProtocolViolation);
+    const bool is_answered = owed.request == Request::Sync || (owed.plain_read && owed.completed &&
+                                                               why.sqlstate != sqlstate::kProtocolViolation);
     const bool has_written = in_block && owed.has(OwedEffect::MayWrite);
     const bool tells = !is_answered || in_doubt || may_open_block_ || has_written;
     if (!batch_failed) {

@@ -67,6 +67,25 @@ bool may_commit(const sql::StatementFacts& facts) {
          facts.kind == StatementKind::Unknown || (facts.multi && facts.has(sql::Effect::TransactionControl));
 }
 
+// Outside a block, all that it does is done by one commit, its last act. Some of the rest commits on its way
+// (VACUUM, CREATE INDEX CONCURRENTLY), or does what no transaction takes back (DROP DATABASE).
+bool is_one_transaction(const sql::StatementFacts& facts) {
+  using sql::StatementKind;
+  switch (facts.kind) {
+    case StatementKind::Read:
+    case StatementKind::Write:
+    case StatementKind::Execute:
+    case StatementKind::Fetch:
+    case StatementKind::Notify:
+    case StatementKind::Copy:
+    case StatementKind::Lock:
+    case StatementKind::Multi:  // without transaction control: PostgreSQL refuses those of the rest in it
+      return !may_commit(facts);
+    default:
+      return false;
+  }
+}
+
 // What SET sportello.floor has become (floor_setting.cc), in a transaction, too.
 bool leaves_nothing(const sql::StatementFacts& facts) {
   return facts.kind == sql::StatementKind::Set && !facts.multi && facts.set_to_default &&
@@ -147,6 +166,9 @@ Consequences ClientSession::note_effects(const sql::FactsPtr& facts_owner) {
   block_only_reads_ = block_only_reads_ && facts.replay_safe() && !hides_write_;
   if (hides_write_ || !only_reads(facts)) {
     add(OwedEffect::MayWrite);
+    if (!is_one_transaction(facts)) {
+      add(OwedEffect::Piecemeal);
+    }
   }
   if (may_commit(facts)) {
     add(OwedEffect::Commits);

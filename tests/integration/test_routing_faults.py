@@ -18,7 +18,7 @@ CLIENTS = 10
 TABLES = 5         # of the ledger: a client's numbers are in one of them
 LEDGER = " UNION ALL ".join(f"SELECT client, n FROM ledger{i}" for i in range(TABLES))
 # What a write may end with when its server goes away under it; anything else is a promise broken.
-LOST = {"08006", "08007"}
+LOST = {"08006", "08007", "57P01"}
 
 
 class Load:

@@ -9,7 +9,7 @@ namespace {
 
 TEST(ErrorResponse, ComesBackAsItWasMade) {
   std::string out;
-  append_error_response(out, Severity::Fatal, {"57P01", "message", "detail", "hint"});
+  append_error_response(out, Severity::Fatal, {"57P01", "message", "detail", "hint"}, "routine");
   const ErrorFields fields = decode_error_fields(std::string_view(out).substr(kFrameHeaderBytes));
   EXPECT_EQ(fields.severity, "FATAL");
   EXPECT_TRUE(fields.is_fatal());
@@ -17,6 +17,7 @@ TEST(ErrorResponse, ComesBackAsItWasMade) {
   EXPECT_EQ(fields.message, "message");
   EXPECT_EQ(fields.detail, "detail");
   EXPECT_EQ(fields.hint, "hint");
+  EXPECT_EQ(fields.routine, "routine");
 }
 
 TEST(ErrorResponse, HasNoEmptyDetailOrHint) {

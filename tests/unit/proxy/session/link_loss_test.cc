@@ -326,16 +326,155 @@ TEST_F(LinkLost, WhoseSessionEndsIsToldIfAWriteIsInDoubt) {
   a.client(client::query("CREATE TEMP TABLE t (a int)")).server(server::complete("CREATE TABLE") + kReady);
   a.client(client::query("UPDATE accounts SET balance = 0"));
   const LinkLoss loss = dies();
-  EXPECT_TRUE(loss.session_ends && loss.in_doubt);
-  EXPECT_EQ(loss_error(true, Error{}).sqlstate, "08007");
-  EXPECT_EQ(loss_error(false, Error{}).sqlstate, "08006");
+  EXPECT_TRUE(loss.session_ends);
+  EXPECT_EQ(loss.told.sqlstate, "08007");
 }
 
 TEST_F(LinkLost, WhoseSessionEndsUnderAReadIsInNoDoubt) {
   a.client(client::query("CREATE TEMP TABLE t (a int)")).server(server::complete("CREATE TABLE") + kReady);
   a.client(client::query("SELECT a FROM t"));
   const LinkLoss loss = dies();
-  EXPECT_TRUE(loss.session_ends && !loss.in_doubt);
+  EXPECT_TRUE(loss.session_ends);
+  EXPECT_EQ(loss.told.sqlstate, "08006");
+}
+
+// ---- A server that says that it has ended the session has rolled back what was under way ----
+
+const std::string kUnknown =
+    "ERROR 08007 'server connection lost: the outcome of the transaction is unknown'";
+
+TEST_F(LinkLost, AWriteThatTheServerEndedIsToldSo) {  // F3
+  for (const char* text :
+       {"INSERT INTO t VALUES (1)", "WITH x AS (DELETE FROM t RETURNING 1) SELECT 1", "SELECT my_function()",
+        "SELECT 1; DELETE FROM t", "TRUNCATE t", "COPY t FROM STDIN", "EXECUTE x"}) {
+    LinkState its_link = memory_link();
+    MemorySession b(worker, &its_link);
+    b.client(client::query(text)).server(server::goodbye());
+    EXPECT_FALSE(b.dies().session_ends) << text;
+    EXPECT_THAT(b.to_client(), ElementsAre("ERROR 57P01 'terminating'", "ReadyForQuery I")) << text;
+  }
+}
+
+TEST_F(LinkLost, AWriteByTheExtendedProtocolThatTheServerEndedIsToldSo) {  // F3
+  a.client(client::unnamed("INSERT INTO t VALUES (1)") + client::sync())
+      .server(kParsed + kBound + server::goodbye());
+  dies();
+  a.client(client::query("SELECT 1"));
+  EXPECT_EQ(a.bytes_to_server(), client::query("SELECT 1"));
+}
+
+TEST_F(LinkLost, ABatchThatTheServerEndedIsToldWhy) {  // F3
+  a.client(client::unnamed("INSERT INTO t VALUES (1)") + client::sync())
+      .server(kParsed + kBound + server::goodbye("25P04", "too long"));
+  a.dies();
+  EXPECT_THAT(a.to_client(),
+              ElementsAre("ParseComplete", "BindComplete", "ERROR 25P04 'too long'", "ReadyForQuery I"));
+}
+
+// All behind the statement that was not answered was never read.
+TEST_F(LinkLost, WhatWasSentBehindWhatTheServerEndedDidNotHappen) {  // F3
+  a.client(client::unnamed("INSERT INTO t VALUES (1)") + client::sync() +
+           client::unnamed("INSERT INTO t VALUES (2)") + client::sync() + client::query("COMMIT"))
+      .server(kParsed + kBound + server::goodbye());
+  a.dies();
+  EXPECT_THAT(a.to_client(), ElementsAre("ParseComplete", "BindComplete", "ERROR 57P01 'terminating'",
+                                         "ReadyForQuery I", "ERROR 57P01 'terminating'", "ReadyForQuery I",
+                                         "ERROR 57P01 'terminating'", "ReadyForQuery I"));
+}
+
+TEST_F(LinkLost, AStatementOfABlockThatTheServerEndedFailsTheBlock) {  // F2
+  begin();
+  a.to_client();
+  a.client(client::query("UPDATE t SET a = 1")).server(server::goodbye());
+  a.dies();
+  EXPECT_THAT(a.to_client(), ElementsAre("ERROR 57P01 'terminating'", "ReadyForQuery E"));
+  a.client(client::query("SELECT 2"));
+  EXPECT_EQ(a.to_client().back(), "ReadyForQuery E");
+}
+
+TEST_F(LinkLost, ABlockThatTheServerEndedWhileItWasIdleIsToldByItsNextStatement) {  // F2
+  begin();
+  a.to_client();
+  a.server(server::goodbye("25P03", "idle too long"));
+  a.dies();
+  EXPECT_THAT(a.to_client(), IsEmpty()) << "it asked nothing";
+  a.client(client::query("SELECT 1"));
+  EXPECT_THAT(a.to_client(), ElementsAre("ERROR 25P03 'idle too long'", "ReadyForQuery E"));
+}
+
+TEST_F(LinkLost, APinnedSessionThatTheServerEndedEndsWithItsWords) {
+  a.client(client::query("CREATE TEMP TABLE t (a int)")).server(server::complete("CREATE TABLE") + kReady);
+  a.client(client::query("UPDATE accounts SET balance = 0")).server(server::goodbye());
+  const LinkLoss loss = dies();
+  EXPECT_TRUE(loss.session_ends);
+  EXPECT_EQ(loss.told.sqlstate, "57P01");
+  EXPECT_EQ(loss.told.message, "terminating");
+}
+
+// What commits on its way, or may have: a goodbye says nothing of that.
+TEST_F(LinkLost, WhatMayHaveCommittedBeforeTheGoodbyeIsInDoubt) {  // F3
+  for (const char* text : {"PREPARE TRANSACTION 'x'", "COMMIT PREPARED 'x'", "CALL p()",
+                           "DO 'BEGIN COMMIT; END'", "BEGIN; INSERT INTO t VALUES (1); COMMIT", "VACUUM t",
+                           "CREATE INDEX CONCURRENTLY ON t (a)", "DROP DATABASE d"}) {
+    LinkState its_link = memory_link();
+    MemorySession b(worker, &its_link);
+    b.client(client::query(text)).server(server::goodbye());
+    const LinkLoss loss = b.dies();
+    if (loss.session_ends) {
+      EXPECT_EQ(loss.told.sqlstate, "08007") << text;
+    } else {
+      EXPECT_THAT(b.to_client(), ElementsAre(kUnknown, "ReadyForQuery I")) << text;
+    }
+  }
+}
+
+// What is bound in one batch is told together.
+TEST_F(LinkLost, WhatCommitsOnItsWayBehindAWriteIsInDoubt) {  // F3
+  a.client(client::unnamed("INSERT INTO t VALUES (1)") + client::unnamed("VACUUM t") + client::sync())
+      .server(kParsed + kBound + server::complete("INSERT 0 1") + kParsed + kBound + server::goodbye());
+  a.to_client();
+  a.dies();
+  EXPECT_THAT(a.to_client(), ElementsAre(kUnknown, "ReadyForQuery I"));
+}
+
+TEST_F(LinkLost, ACommitThatTheServerEndedIsInDoubt) {  // F3
+  begin();
+  a.client(client::query("COMMIT")).server(server::goodbye());
+  a.to_client();
+  a.dies();
+  EXPECT_THAT(a.to_client(), ElementsAre(kUnknown, "ReadyForQuery I"));
+}
+
+TEST_F(LinkLost, AWriteThatWasCompleteBeforeTheGoodbyeIsInDoubt) {  // F3
+  a.client(client::query("INSERT INTO t VALUES (1)"))
+      .server(server::complete("INSERT 0 1") + server::goodbye());
+  a.dies();
+  EXPECT_THAT(a.to_client(), ElementsAre("CommandComplete 'INSERT 0 1'", kUnknown, "ReadyForQuery I"));
+}
+
+TEST_F(LinkLost, AWriteWhoseSyncWasUnderWayAtTheGoodbyeIsInDoubt) {  // F3
+  a.client(client::unnamed("INSERT INTO t VALUES (1)") + client::sync())
+      .server(kParsed + kBound + server::complete("INSERT 0 1") + server::goodbye());
+  a.to_client();
+  a.dies();
+  EXPECT_THAT(a.to_client(), ElementsAre(kUnknown, "ReadyForQuery I"));
+}
+
+// Poolers say FATAL when they have lost a server, and a PANIC may come of a commit.
+TEST_F(LinkLost, OnlyThatPlaceInPostgreSqlIsBelieved) {  // F3
+  std::string panic = server::goodbye();
+  for (size_t at = 0; (at = panic.find("FATAL", at)) != std::string::npos;) {
+    panic.replace(at, 5, "PANIC");
+  }
+  for (const std::string& last :
+       {server::fatal("57P01", "server went away"), panic, server::goodbye("08P01", "server conn crashed?"),
+        server::goodbye("57P01", "terminating", "quickdie")}) {
+    LinkState its_link = memory_link();
+    MemorySession b(worker, &its_link);
+    b.client(client::query("INSERT INTO t VALUES (1)")).server(last);
+    b.dies();
+    EXPECT_THAT(b.to_client(), ElementsAre(kUnknown, "ReadyForQuery I"));
+  }
 }
 
 TEST_F(LinkLost, TheRestOfAStreamedMessageIsPassedOver) {

@@ -142,6 +142,13 @@ inline std::string error(std::string_view sqlstate, std::string_view text = "no"
 inline std::string fatal(std::string_view sqlstate, std::string_view text) {
   return error(sqlstate, text, Severity::Fatal);
 }
+// As PostgreSQL ends a session that has a transaction under way.
+inline std::string goodbye(std::string_view sqlstate = "57P01", std::string_view text = "terminating",
+                           std::string_view routine = "ProcessInterrupts") {
+  std::string out;
+  append_error_response(out, Severity::Fatal, {sqlstate, std::string(text)}, routine);
+  return out;
+}
 inline std::string notice(std::string_view text) {
   std::string out = error("00000", text);
   out[0] = backend::kNoticeResponse;
