@@ -338,6 +338,22 @@ TEST_F(LinkLost, WhoseSessionEndsUnderAReadIsInNoDoubt) {
   EXPECT_EQ(loss.told.sqlstate, "08006");
 }
 
+TEST_F(LinkLost, WhoseSessionEndsIsToldIfALongStatementIsInDoubt) {
+  worker.context.inspect_max = 64;
+  a.client(client::query("INSERT INTO t VALUES ('" + std::string(100, 'v') + "')"));
+  const LinkLoss loss = dies();
+  EXPECT_TRUE(loss.session_ends);
+  EXPECT_EQ(loss.told.sqlstate, "08007");
+}
+
+TEST_F(LinkLost, ALargeObjectFunctionIsInDoubt) {
+  a.client(client::function_call(955));
+  dies();
+  EXPECT_THAT(a.to_client(),
+              ElementsAre("ERROR 08007 'server connection lost: the outcome of the transaction is unknown'",
+                          "ReadyForQuery I"));
+}
+
 // ---- A server that says that it has ended the session has rolled back what was under way ----
 
 const std::string kUnknown =
