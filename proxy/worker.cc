@@ -155,7 +155,8 @@ std::shared_ptr<DatabaseNames> Worker::names(const std::shared_ptr<DatabaseRunti
 
 ServerLink* Worker::get_link(Pool& pool, ClientConnection& client) {
   PoolRuntime& shared = pool.shared();
-  const bool closed = shared.database->paused.load(std::memory_order_relaxed) || pool.is_down();
+  const bool begins = begins_nothing_ && !client.has_begun_block();
+  const bool closed = begins || shared.database->paused.load(std::memory_order_relaxed) || pool.is_down();
   while (!closed) {
     ServerLink* link = pool.take_idle();
     if (link == nullptr) {
@@ -175,6 +176,9 @@ ServerLink* Worker::get_link(Pool& pool, ClientConnection& client) {
     return link;
   }
   pool.wait(&client, now());
+  if (begins) {
+    loop_->post([this] { close_resting_clients(); });  // the caller is still about it
+  }
   // Nothing is granted before this call has returned: a link that others wait for, too, is dealt with
   // afterwards.
   if (!closed && !pool.idle().empty()) {

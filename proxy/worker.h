@@ -66,6 +66,7 @@ class Worker {
   void adopt_client(int fd, const ClientAddress& address);
   void remove_client(ClientConnection& client);
   bool is_draining() const { return draining_; }
+  bool begins_nothing() const { return begins_nothing_; }
   const std::vector<std::unique_ptr<ClientConnection>>& clients() const { return clients_; }
   ClientConnection* find_client(uint32_t process_id);
 
@@ -122,7 +123,8 @@ class Worker {
 
   // ---- from the control plane, posted ----
   void apply_config(RuntimeConfigRef config);
-  void begin_drain();
+  // `begins_nothing`: who needs a link for more than a transaction that has begun is closed instead.
+  void begin_drain(bool begins_nothing);
   void serve(const std::shared_ptr<PoolRuntime>& shared);
   void receive_link(std::unique_ptr<ServerLink> link, const std::shared_ptr<PoolRuntime>& shared);
   void fail_waiting(const std::shared_ptr<PoolRuntime>& shared, const Error& why);
@@ -220,6 +222,7 @@ class Worker {
   TimePoint last_tick_{};
   int giving_ = 0;  // put_back() under way, one inside the other
   bool draining_ = false;
+  bool begins_nothing_ = false;  // part of a drain
   bool suspended_ = false;
 };
 

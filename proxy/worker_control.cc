@@ -49,8 +49,9 @@ void Worker::move_clients() {
   }
 }
 
-void Worker::begin_drain() {
+void Worker::begin_drain(bool begins_nothing) {
   draining_ = true;
+  begins_nothing_ = begins_nothing_ || begins_nothing;
   close_resting_clients();
 }
 

@@ -437,7 +437,8 @@ void WorkerGroup::begin_shutdown(ShutdownMode mode) {
   // Closed, not just left alone: who comes now is refused by the kernel instead of waiting for nobody.
   entrance_.close();
   if (mode != ShutdownMode::WaitForClients) {
-    post_all([](Worker& worker) { worker.begin_drain(); });
+    const bool begins_nothing = mode == ShutdownMode::WaitForServers;
+    post_all([begins_nothing](Worker& worker) { worker.begin_drain(begins_nothing); });
   }
 }
 

@@ -22,7 +22,8 @@ class AuthQuery;
 
 enum class ShutdownMode : uint8_t {
   WaitForClients,  // no new clients; those there may stay until they leave
-  WaitForServers,  // SIGTERM: running transactions finish
+  Drain,           // SIGTERM: running transactions finish, and what waits for a link is served
+  WaitForServers,  // running transactions finish, and nothing else gets a link
   Now,             // SIGINT
 };
 

@@ -117,7 +117,7 @@ void ControlPlane::on_signal(int number) {
   } else if (number == SIGINT || number == SIGQUIT || shutting_down_) {
     begin_shutdown(ShutdownMode::Now);
   } else {
-    begin_shutdown(ShutdownMode::WaitForServers);
+    begin_shutdown(ShutdownMode::Drain);
   }
 }
 

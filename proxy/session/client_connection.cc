@@ -477,11 +477,15 @@ bool ClientConnection::is_resting() const {
   if (session_ && session_->in_block_without_link()) {
     return false;
   }
+  if (worker_->begins_nothing() && session_ && session_->keeps_link() && link_ != nullptr) {
+    return false;  // pool_mode = session: its client lets it go by leaving
+  }
   return !is_waiting() && again_ == nullptr && (link_ == nullptr || (session_ && link_->state().at_rest()));
 }
 
 bool ClientConnection::waits_in_vain() const {
-  return waits_for_link() && pool_->shared().database->paused.load(std::memory_order_relaxed);
+  return waits_for_link() && (pool_->shared().database->paused.load(std::memory_order_relaxed) ||
+                              (worker_->begins_nothing() && !has_begun_block()));
 }
 
 bool ClientConnection::is_between_transactions() const {

@@ -115,8 +115,10 @@ class ClientConnection final : private Transport::Handler {
   const ClientAddress& address() const { return address_; }
   // It has asked nothing that is not answered, and is in no transaction.
   bool is_resting() const;
-  // For a link to a database that is paused: in a drain nobody resumes it.
+  // In a drain: for a link to a database that is paused (nobody resumes it), or while nothing new is begun.
   bool waits_in_vain() const;
+  // The client has begun a transaction and needs no link for that yet.
+  bool has_begun_block() const { return session_ && session_->has_deferred_block(); }
   // It holds a link for good (pool_mode = session) and could go without leaving anything half done.
   bool is_between_transactions() const;
   bool is_waiting() const { return waits_for_link() || state_ == ConnectionState::AwaitsAnswer; }

@@ -329,16 +329,53 @@ def test_a_drain_does_not_wait_for_clients_of_a_paused_database(proxy, command, 
         assert process.wait_exit() == 0
 
 
-def test_a_drain_serves_who_waits_for_a_connection(proxy, workers):
+def test_sigterm_serves_who_waits_for_a_connection(proxy, workers):
     process = proxy(workers=workers, default_pool_size=1, reserve_pool_size=0)
     with process.wire() as busy, process.wire() as waiting:
         busy.hold_link()
         waiting.send(wire.query("SELECT 1"))
         wait_until(lambda: process.pool()["cl_waiting"] == 1, "it waits")
-        execute(process, "SHUTDOWN WAIT_FOR_SERVERS")
+        process.send_signal(signal.SIGTERM)
         assert busy.value("SELECT 2") == "2"
         busy.query("COMMIT")
         assert rows(waiting.read_until_ready()) == ["1"]
+        assert process.wait_exit() == 0
+
+
+def test_shutdown_wait_for_servers_lets_transactions_finish_and_begins_nothing(proxy, workers):
+    process = proxy(workers=workers, default_pool_size=1, reserve_pool_size=0, query_wait_timeout=0)
+    with process.wire() as busy, process.wire() as waiting, process.wire() as begun, process.wire() as ends:
+        busy.hold_link()
+        for client in (begun, ends):
+            client.query("BEGIN")
+        waiting.send(wire.query("SELECT 1"))
+        wait_until(lambda: process.pool()["cl_waiting"] == 1, "it waits")
+        execute(process, "SHUTDOWN WAIT_FOR_SERVERS")
+        waiting.read_until_closed()
+        assert waiting.last_error["C"] == "57P01"
+        begun.send(wire.query("SELECT 3"))
+        assert busy.value("SELECT 2") == "2"
+        # What comes behind the end of its transaction is another one.
+        ends.send(wire.query("COMMIT"), wire.query("SELECT 4"))
+        lines = ends.read_until_closed()
+        assert "CommandComplete COMMIT" in lines and rows(lines) == [] and ends.last_error["C"] == "57P01"
+        busy.send(wire.query("COMMIT"))
+        assert "CommandComplete COMMIT" in busy.read_until_closed()
+        assert rows(begun.read_until_ready()) == ["3"]
+        begun.send(wire.query("COMMIT"))
+        assert "CommandComplete COMMIT" in begun.read_until_closed()
+        assert process.wait_exit() == 0
+
+
+def test_shutdown_wait_for_servers_waits_for_sessions_that_hold_one(proxy, workers):
+    process = proxy(workers=workers, pool_mode="session")
+    with process.wire() as holder, process.wire() as idle:
+        holder.query("SELECT 1")
+        execute(process, "SHUTDOWN WAIT_FOR_SERVERS")
+        idle.read_until_closed()
+        assert holder.value("SELECT 2") == "2"
+        assert process.is_running()
+        holder.terminate()
         assert process.wait_exit() == 0
 
 
