@@ -1,19 +1,13 @@
-// What can be said to the admin console, and the parser that finds it in a text: PgBouncer's commands, and
-// what drivers and psql say to every server whether it makes sense there or not (BEGIN, SET, SELECT
-// version(), …).
-//
-// Words have no case, names keep theirs; a name that is not a plain word is written in double quotes.
-// Comments and trailing semicolons mean nothing. Several commands may stand in one text. Nothing is carried
-// out here.
+// What can be said to the admin console: PgBouncer's commands, and what drivers and psql say to every server
+// whether it makes sense there or not (BEGIN, SET, SELECT version(), …). admin_parser.h finds them in a text;
+// nothing is carried out here.
 #pragma once
 
 #include <cstdint>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "protocol/result.h"
 #include "proxy/admin/admin_table.h"
 
 namespace sportello::proxy {
@@ -103,21 +97,7 @@ struct AdminCommand {
   std::string tag = {};                 // what CommandComplete says
 };
 
-// All commands of a text, none if it is empty; or the syntax error, of the first that is wrong.
-Result<std::vector<AdminCommand>> parse_admin_text(std::string_view text);
-
 // Whether it looks only, or changes nothing: what a user of stats_users may do, too.
 bool is_harmless(const AdminCommand& command);
-
-// What a driver may ask and set: PostgreSQL's name, and the value that the console has.
-struct DriverParameter {
-  std::string_view name;
-  std::string_view value;
-  bool reported = false;  // told at login in a ParameterStatus
-};
-std::span<const DriverParameter> driver_parameters();
-
-// All commands, a line each; of SHOW HELP and of the hint with a syntax error.
-std::string admin_help();
 
 }  // namespace sportello::proxy

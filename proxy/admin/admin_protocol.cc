@@ -7,6 +7,8 @@
 #include "protocol/sqlstate.h"
 #include "protocol/wire.h"
 #include "proxy/admin/admin_columns.h"
+#include "proxy/admin/admin_parser.h"
+#include "proxy/admin/driver_parameters.h"
 
 namespace sportello::proxy {
 namespace {

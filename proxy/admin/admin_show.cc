@@ -10,6 +10,7 @@
 #include "proxy/admin/admin_cache.h"
 #include "proxy/admin/admin_columns.h"
 #include "proxy/admin/admin_queries.h"
+#include "proxy/admin/admin_words.h"
 #include "proxy/pool/server_link.h"
 #include "proxy/router/route_counts.h"
 #include "proxy/session/client_connection.h"

@@ -10,6 +10,7 @@
 #include "protocol/sqlstate.h"
 #include "protocol/wire.h"
 #include "proxy/admin/admin_columns.h"
+#include "proxy/admin/admin_words.h"
 
 namespace sportello::proxy {
 namespace {

@@ -1,4 +1,4 @@
-#include "proxy/admin/admin_command.h"
+#include "proxy/admin/admin_parser.h"
 
 #include <gtest/gtest.h>
 
