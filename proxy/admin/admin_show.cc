@@ -100,6 +100,20 @@ void show_sockets(AdminTable& table, const AdminView& view, Which which) {
 
 // ---- databases, users, pools ----
 
+// Who is at the console, by user: like PgBouncer's, it is listed as a database with one pool, whose clients
+// they all are.
+std::map<std::string, int> console_clients(const AdminView& view) {
+  std::map<std::string, int> clients;
+  for (const WorkerSnapshot& worker : view.workers) {
+    for (const SocketSnapshot& client : worker.clients) {
+      if (client.database == kConsole && client.state != "login") {
+        clients[client.user]++;
+      }
+    }
+  }
+  return clients;
+}
+
 std::optional<int> connections_of(const AdminView& view, const std::string& database, bool clients) {
   for (const auto& each : view.databases) {
     if (each->name == database) {
@@ -147,14 +161,24 @@ void show_databases(AdminTable& table, const AdminView& view) {
       add_database(table, view, name, *entry);
     }
   }
-  const int port = view.config->conf.listen_port;
-  table.add(kConsole, std::nullopt, port, kConsole, kConsole, 2, 0, 0, 0, "statement", std::nullopt, 0, 0, 0,
-            0, 0, 0);
+  const conf::Config& conf = view.config->conf;
+  const auto lifetime = std::chrono::duration_cast<std::chrono::seconds>(conf.server_lifetime);
+  int clients = 0;
+  for (const auto& [user, count] : console_clients(view)) {
+    clients += count;
+  }
+  table.add(kConsole, std::nullopt, conf.listen_port, kConsole, kConsole, 2, conf.min_pool_size,
+            conf.reserve_pool_size, lifetime.count(), "statement", std::nullopt, conf.max_db_connections, 0,
+            conf.max_db_client_connections, clients, 0, 0);
 }
 
 void show_users(AdminTable& table, const AdminView& view) {
   const conf::Config& conf = view.config->conf;
-  std::set<std::string> names;
+  std::set<std::string> names{std::string(kConsole)};
+  std::map<std::string, int> at_console = console_clients(view);
+  for (const auto& [name, count] : at_console) {
+    names.insert(name);
+  }
   for (const auto& [name, secret] : view.config->secrets) {
     names.insert(name);
   }
@@ -177,7 +201,7 @@ void show_users(AdminTable& table, const AdminView& view) {
               user.max_user_connections.value_or(conf.max_user_connections),
               known ? at->second->links.used() : 0,
               user.max_user_client_connections.value_or(conf.max_user_client_connections),
-              known ? at->second->clients.used() : 0);
+              (known ? at->second->clients.used() : 0) + at_console[name]);
   }
 }
 
@@ -193,7 +217,8 @@ struct PoolCounts {
 };
 
 void show_pools(AdminTable& table, const AdminView& view) {
-  std::map<std::pair<std::string, std::string>, PoolCounts> counts;
+  const std::pair<std::string, std::string> console{kConsole, kConsole};
+  std::map<std::pair<std::string, std::string>, PoolCounts> counts{{console, {}}};
   for (const auto& pool : view.pools) {
     counts[{pool->database->name, pool->user->name}];
   }
@@ -203,7 +228,8 @@ void show_pools(AdminTable& table, const AdminView& view) {
         continue;
       }
       const bool waits = client.wait.count() > 0 || client.state == "waiting";
-      PoolCounts& pool = counts[{client.database, client.pool_user}];
+      PoolCounts& pool =
+          counts[client.database == kConsole ? console : std::pair(client.database, client.pool_user)];
       pool.clients[waits ? "waiting" : "active"]++;
       pool.longest_wait = std::max(pool.longest_wait, client.wait);
     }
@@ -421,11 +447,13 @@ bool needs_snapshot(ShowTopic topic) {
   switch (topic) {
     case ShowTopic::ActiveSockets:
     case ShowTopic::Clients:
+    case ShowTopic::Databases:
     case ShowTopic::Lists:
     case ShowTopic::Mem:
     case ShowTopic::Pools:
     case ShowTopic::Servers:
     case ShowTopic::Sockets:
+    case ShowTopic::Users:
       return true;
     default:
       return false;

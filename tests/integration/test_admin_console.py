@@ -491,3 +491,22 @@ def test_unknown_databases_are_refused(primary, proxy):
             execute(process, command + " nowhere")
         with pytest.raises(psycopg.errors.InvalidParameterValue):
             execute(process, command + " pgbouncer")
+
+
+def test_the_console_is_listed_as_a_database_with_one_pool(proxy, workers):
+    """As PgBouncer's: its clients count there, and with the users that they are."""
+    process = proxy(workers=workers, stats_users=["bob"])
+    before = {row["list"]: row["items"] for row in process.show("LISTS")}
+    with process.wire("postgres", "sportello") as console, process.wire("bob", "pgbouncer") as stats, process.wire("bob") as client:
+        for each in (console, stats, client):
+            each.query("SHOW VERSION" if each is not client else "SELECT 1")
+        # One more: who asks. Who asked before may not be gone yet.
+        wait_until(lambda: one(process, "DATABASES", name="sportello", force_user="sportello", pool_mode="statement", current_client_connections=3),
+                   "the database has three clients")
+        wait_until(lambda: one(process, "POOLS", database="sportello", user="sportello", cl_active=3, cl_waiting=0, pool_mode="statement"),
+                   "its pool has them")
+        for user, count in (("postgres", 2), ("bob", 2), ("sportello", 0)):
+            wait_until(lambda: one(process, "USERS", name=user, current_client_connections=count), f"{user} is there {count} times")
+    lists = {row["list"]: row["items"] for row in process.show("LISTS")}
+    assert lists["users"] == len(process.show("USERS")) >= before["users"] and before["pools"] == 1
+    wait_until(lambda: one(process, "POOLS", database="sportello")["cl_active"] == 1, "only who asks is left")

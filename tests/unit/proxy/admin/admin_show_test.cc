@@ -126,7 +126,7 @@ TEST_F(AdminShow, CountsClientsAndServersOfAPool) {
   server("new");
   server("tested");
   const AdminTable pools = shown(ShowTopic::Pools);
-  ASSERT_EQ(pools.rows.size(), 1U);
+  ASSERT_EQ(pools.rows.size(), 2U);
   EXPECT_EQ(at(pools, 0, "database"), "app");
   EXPECT_EQ(at(pools, 0, "cl_active"), "2");
   EXPECT_EQ(at(pools, 0, "cl_waiting"), "2");
@@ -137,6 +137,30 @@ TEST_F(AdminShow, CountsClientsAndServersOfAPool) {
   EXPECT_EQ(at(pools, 0, "maxwait"), "2");
   EXPECT_EQ(at(pools, 0, "maxwait_us"), "250000");
   EXPECT_EQ(at(pools, 0, "pool_mode"), "session");
+}
+
+// As PgBouncer's: a database with one pool, which is there even while nobody is.
+TEST_F(AdminShow, ListsTheConsoleWithItsClients) {
+  EXPECT_EQ(at(shown(ShowTopic::Pools), 1, "cl_active"), "0");
+  for (const char* user : {"bob", "erin"}) {
+    SocketSnapshot& at_console = client("active");
+    at_console.user = at_console.pool_user = user;
+    at_console.database = "sportello";
+  }
+  client("login").database = "sportello";
+  const AdminTable pools = shown(ShowTopic::Pools);
+  ASSERT_EQ(pools.rows.size(), 2U);
+  EXPECT_EQ(at(pools, 1, "database"), "sportello");
+  EXPECT_EQ(at(pools, 1, "user"), "sportello");
+  EXPECT_EQ(at(pools, 1, "cl_active"), "2");
+  EXPECT_EQ(at(pools, 1, "pool_mode"), "statement");
+  EXPECT_EQ(at(shown(ShowTopic::Databases), 1, "current_client_connections"), "2");
+  const AdminTable users = shown(ShowTopic::Users);
+  ASSERT_EQ(users.rows.size(), 4U);
+  EXPECT_EQ(at(users, 1, "name"), "bob");
+  EXPECT_EQ(at(users, 1, "current_client_connections"), "1");
+  EXPECT_EQ(at(users, 2, "name"), "erin");
+  EXPECT_EQ(at(users, 2, "current_client_connections"), "1");
 }
 
 TEST_F(AdminShow, ShowsDatabasesWithTheirOverrides) {
@@ -156,11 +180,12 @@ TEST_F(AdminShow, ShowsDatabasesWithTheirOverrides) {
 
 TEST_F(AdminShow, ShowsUsersOfTheFileTheConfigurationAndThePools) {
   const AdminTable users = shown(ShowTopic::Users);
-  ASSERT_EQ(users.rows.size(), 2U);
+  ASSERT_EQ(users.rows.size(), 3U);
   EXPECT_EQ(at(users, 0, "name"), "alice");
   EXPECT_EQ(at(users, 0, "max_user_connections"), "4");
   EXPECT_EQ(at(users, 0, "pool_size"), "NULL");
   EXPECT_EQ(at(users, 1, "name"), "bob");
+  EXPECT_EQ(at(users, 2, "name"), "sportello");  // whose the console's pool is
 }
 
 TEST_F(AdminShow, ShowsClientsThatHaveLoggedIn) {
