@@ -228,13 +228,9 @@ void Worker::serve(const std::shared_ptr<PoolRuntime>& shared) {
 
 // At the limit of its database or user, which other pools share: one of theirs makes room.
 void Worker::evict_elsewhere(Pool& pool) {
-  const PoolSettings& settings = pool.settings();
-  DatabaseRuntime* database = pool.shared().database.get();
-  UserRuntime* user = pool.shared().user.get();
-  const bool by_database = database->links.is_full(settings.max_db_connections);
-  const bool by_user = user->links.is_full(settings.max_user_connections);
-  if (pool.shared().links.used() < settings.pool_size && (by_database || by_user)) {
-    group_->post_evict(by_database ? database : nullptr, by_database ? nullptr : user);
+  if (pool.shared().links.used() < pool.settings().pool_size &&
+      pool.shared().full() != PoolRuntime::Full::None) {
+    group_->post_evict(pool.shared_ref());
   }
 }
 

@@ -135,7 +135,8 @@ class Worker {
   void reroute_waiting(const std::shared_ptr<PoolRuntime>& shared);
   void serve_waiting();
   void yield_slot(const std::shared_ptr<PoolRuntime>& shared);
-  void evict_idle(DatabaseRuntime* database, UserRuntime* user);
+  // An idle link of another pool makes room for one of `wanted`, if that still waits for a slot.
+  void evict_idle(const std::shared_ptr<PoolRuntime>& wanted);
   // Of a database without clients and links: lets go of its pools here.
   void forget_pools(const DatabaseRuntime* database);
 

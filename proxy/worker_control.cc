@@ -103,11 +103,16 @@ void Worker::reroute_waiting(const std::shared_ptr<PoolRuntime>& shared) {
   }
 }
 
-void Worker::evict_idle(DatabaseRuntime* database, UserRuntime* user) {
+void Worker::evict_idle(const std::shared_ptr<PoolRuntime>& wanted) {
+  const PoolRuntime::Full full = wanted->full();
+  const bool is_wanted =
+      wanted->waiting.load() > wanted->connecting.load() || wanted->slots_wanted.load() > 0;
+  if (!is_wanted) {
+    return;  // it was asked for more than once, or a link of its own has come free
+  }
   ServerLink* oldest = nullptr;
   for (auto& [shared, its_pool] : pools_) {
-    const bool counts = database != nullptr ? shared->database.get() == database : shared->user.get() == user;
-    if (!counts || its_pool->idle().empty() || shared->waiting.load() > 0) {
+    if (!wanted->shares_limit(full, *shared) || its_pool->idle().empty() || shared->waiting.load() > 0) {
       continue;
     }
     ServerLink* link = its_pool->idle().front();

@@ -393,17 +393,17 @@ void WorkerGroup::post_reroute(const std::shared_ptr<PoolRuntime>& shared) {
   post_all([shared](Worker& worker) { worker.reroute_waiting(shared); });
 }
 
-void WorkerGroup::post_evict(DatabaseRuntime* database, UserRuntime* user) {
+void WorkerGroup::post_evict(const std::shared_ptr<PoolRuntime>& wanted) {
+  const PoolRuntime::Full full = wanted->full();
   // One idle link is enough: the first worker that has one closes it.
   for (const auto& pool : directory_.pools()) {
-    const bool counts = database != nullptr ? pool->database.get() == database : pool->user.get() == user;
-    if (!counts || pool->waiting.load() > 0) {
+    if (!wanted->shares_limit(full, *pool) || pool->waiting.load() > 0) {
       continue;
     }
     for (size_t i = 0; i < workers_.size(); i++) {
       if (pool->workers[i].idle.load() > 0) {
         Worker& owner = *workers_[i];
-        owner.loop().post([&owner, database, user] { owner.evict_idle(database, user); });
+        owner.loop().post([&owner, wanted] { owner.evict_idle(wanted); });
         return;
       }
     }

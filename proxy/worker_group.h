@@ -106,7 +106,7 @@ class WorkerGroup {
   void post_yield(size_t worker, const std::shared_ptr<PoolRuntime>& shared);
   void post_link(size_t worker, std::unique_ptr<ServerLink> link, std::shared_ptr<PoolRuntime> shared);
   void post_fail_waiting(const std::shared_ptr<PoolRuntime>& shared, const Error& why);
-  void post_evict(DatabaseRuntime* database, UserRuntime* user);
+  void post_evict(const std::shared_ptr<PoolRuntime>& wanted);
   // SIGUSR1 and SIGUSR2, as PgBouncer has them: PAUSE and RESUME of all databases.
   void pause_all();
   void resume_all();

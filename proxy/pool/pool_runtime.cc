@@ -47,6 +47,13 @@ std::optional<PoolRuntime::Longest> PoolRuntime::longest_waiting() const {
   return longest;
 }
 
+PoolRuntime::Full PoolRuntime::full() {
+  const PoolSettingsRef limits = current_settings();
+  return database->links.is_full(limits->max_db_connections) ? Full::Database
+         : user->links.is_full(limits->max_user_connections) ? Full::User
+                                                             : Full::None;
+}
+
 std::shared_ptr<DatabaseRuntime> PoolDirectory::database(const std::string& name) {
   const std::lock_guard lock(mutex_);
   auto& slot = databases_[name];

@@ -143,6 +143,15 @@ struct PoolRuntime {
     generation.fetch_add(1);
     retry_at.store(0);
   }
+  // The limit beyond its own size that it is at, if any: max_db_connections, else max_user_connections.
+  enum class Full : uint8_t { None, Database, User };
+  Full full();
+  // A link less of the other pool makes room there.
+  bool shares_limit(Full limit, const PoolRuntime& other) const {
+    return limit == Full::Database ? other.database == database
+           : limit == Full::User   ? other.user == user
+                                   : false;
+  }
   // Some link is logged in, and comes free sooner or later.
   bool has_ready_links() const { return links.used() > connecting.load(); }
 

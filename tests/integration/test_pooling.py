@@ -87,6 +87,25 @@ def test_max_db_connections_counts_all_users(proxy, workers):
     in_parallel(8, work)
 
 
+@pytest.mark.ours
+def test_idle_links_make_room_at_a_limit_only_for_who_needs_it(primary, proxy, workers):
+    """Asked twice for one client, they did so twice, and a link that others could have used was gone for nobody."""
+    users = [f"room{number}" for number in range(5)]
+    for user in users:
+        primary.run(f"DROP ROLE IF EXISTS {user}", f"CREATE ROLE {user} LOGIN")
+    process = proxy(auth_type="trust", users=dict.fromkeys(users, "") | {"postgres": ""}, max_db_connections=4, workers=workers)
+
+    def work(number):
+        with process.connect(users[number % 5]) as connection:
+            connection.execute("SELECT pg_sleep(0.02)")
+    left = []
+    for _ in range(30):
+        in_parallel(10, work)
+        left.append(len(process.show("SERVERS")))
+    # A client whose own user's link comes free while another makes room for it leaves one less; not often.
+    assert left.count(4) >= 29, left
+
+
 def test_max_user_connections_counts_all_databases(primary, proxy, workers):
     databases = {"app": {"primary": primary.dsn()}, "other": {"primary": primary.dsn()}}
     process = proxy(databases=databases, default_pool_size=5, max_user_connections=2, workers=workers)
