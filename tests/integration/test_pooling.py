@@ -518,6 +518,45 @@ def test_one_link_more_than_the_server_admits_fails_nobody_who_can_wait_for_anot
 
 
 @pytest.mark.ours
+def test_who_waits_gets_a_link_once_the_server_has_room(primary, proxy, workers, bob):
+    primary.run(f"ALTER ROLE {bob} CONNECTION LIMIT 1")
+    process = proxy(default_pool_size=2, reserve_pool_size=0, server_login_retry="200ms", workers=workers)
+    with process.wire(bob) as holder, process.wire(bob) as waiter:
+        holder.hold_link()
+        waiter.send(wire.query("SELECT 1"))
+        wait_until(lambda: "too many connections for role" in process.log(), "the second link is refused")
+        primary.run(f"ALTER ROLE {bob} CONNECTION LIMIT 2")
+        assert rows(waiter.read_until_ready()) == ["1"]
+        holder.query("COMMIT")
+
+
+@pytest.mark.ours
+@pytest.mark.parametrize("retry", ["1h", "200ms"])
+def test_a_full_server_is_an_error_for_all_who_have_no_other_link(primary, proxy, workers, bob, retry):
+    """As with PgBouncer: its error, at once, until server_login_retry; then they are served if there is room."""
+    process = proxy(server_login_retry=retry, query_wait_timeout="1h", workers=workers)
+    clients = [process.wire(bob) for _ in range(4)]
+    assert clients[0].value("SELECT 1") == "1"
+    primary.terminate_links()
+    primary.run(f"ALTER ROLE {bob} CONNECTION LIMIT 0")
+    for client in clients:
+        client.send(wire.query("SELECT 2"))
+    assert [errors(client.read_until_ready()) for client in clients] == [["53300"]] * 4
+    assert "too many connections for role" in clients[0].last_error["M"]
+    assert errors(clients[0].query("SELECT 3")) == ["53300"]
+    primary.run(f"ALTER ROLE {bob} CONNECTION LIMIT -1")
+    if retry == "1h":
+        with process.admin() as console:
+            console.execute("RECONNECT")
+        assert clients[0].value("SELECT 4") == "4"
+    else:
+        wait_until(lambda: rows(clients[0].query("SELECT 4")) == ["4"], "it is served again")
+    for client in clients:
+        assert client.value("SELECT 5") == "5"
+        client.close()
+
+
+@pytest.mark.ours
 def test_connect_query_runs_on_each_new_link(primary, proxy):
     process = proxy(database_settings={"connect_query": "SET work_mem = '9MB'"})
     with process.wire() as client:
