@@ -346,8 +346,8 @@ void show_lists(AdminTable& table, const AdminView& view) {
   }
 }
 
-// The objects themselves; what they hold besides (settings, statements, what a slow peer has not taken) is
-// not counted.
+// The objects themselves, and the buffers of those clients and links that have any now; what they hold
+// besides (settings, statements) is not counted.
 void show_mem(AdminTable& table, const AdminView& view) {
   const SocketCounts sockets = count_sockets(view);
   const auto add = [&](const char* name, size_t size, size_t used) {
@@ -358,6 +358,19 @@ void show_mem(AdminTable& table, const AdminView& view) {
   add("server_link", sizeof(ServerLink), sockets.servers);
   add("pool", sizeof(PoolRuntime), view.pools.size());
   add("read_buffer", view.config->conf.pkt_buf, view.workers.size());
+  const auto add_buffers = [&](const char* name, std::vector<SocketSnapshot> WorkerSnapshot::*whose) {
+    size_t used = 0;
+    size_t bytes = 0;
+    for (const WorkerSnapshot& worker : view.workers) {
+      for (const SocketSnapshot& socket : worker.*whose) {
+        used += socket.buffer_bytes > 0 ? 1 : 0;
+        bytes += socket.buffer_bytes;
+      }
+    }
+    table.add(name, used == 0 ? 0 : bytes / used, used, 0, bytes);
+  };
+  add_buffers("client_buffers", &WorkerSnapshot::clients);
+  add_buffers("server_buffers", &WorkerSnapshot::servers);
 }
 
 void show_config(AdminTable& table, const AdminView& view) {

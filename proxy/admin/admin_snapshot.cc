@@ -93,7 +93,8 @@ SocketSnapshot client_snapshot(ClientConnection& client, const Moment& moment) {
       .connected_at = client.connect_time(),
       .request_at = moment.wall(client.request_at()),
       .tls = tls_text(client.tls()),
-      .unsent_bytes = client.unsent_bytes()};
+      .unsent_bytes = client.unsent_bytes(),
+      .buffer_bytes = client.buffer_bytes()};
   if (address.is_local) {
     snapshot.process_id = peer_process(client.fd());
   }
@@ -147,7 +148,8 @@ SocketSnapshot server_snapshot(ServerLink& link, TimePoint now, const Moment& mo
                           .request_at = moment.wall(link.last_active()),
                           .close_needed = link.is_outdated(),
                           .process_id = link.process_id(),
-                          .prepared_statements = link.state().statements.size()};
+                          .prepared_statements = link.state().statements.size(),
+                          .buffer_bytes = link.buffer_bytes()};
   if (const Transport* transport = link.transport()) {
     snapshot.remote = socket_end(transport->fd(), getpeername);
     snapshot.local = socket_end(transport->fd(), getsockname);

@@ -38,6 +38,7 @@ struct SocketSnapshot {
   std::string pinned;
   std::string replication = "none";  // or physical, logical
   size_t unsent_bytes = 0;
+  size_t buffer_bytes = 0;  // taken by these, and by what has come and cannot be passed on yet
 };
 
 struct WorkerSnapshot {

@@ -342,12 +342,19 @@ void write_program(MetricsText& out, const OperatorView& view) {
     sum.clients += worker.clients;
     sum.logging_in += worker.logging_in;
     sum.consoles += worker.consoles;
+    sum.client_buffer_bytes += worker.client_buffer_bytes;
+    sum.server_buffer_bytes += worker.server_buffer_bytes;
     sum.query_shapes += worker.query_shapes;
     sum.dropped_query_shapes += worker.dropped_query_shapes;
   }
   write_one(out, "sportello_clients", "Connections of clients, of whatever state.", sum.clients);
   write_one(out, "sportello_clients_logging_in", "Of these, those that have not logged in.", sum.logging_in);
   write_one(out, "sportello_clients_at_console", "Of these, those at the admin console.", sum.consoles);
+  out.family(
+      "sportello_buffer_bytes", Type::Gauge,
+      "Memory for what peers have sent that cannot be passed on yet, and for what they have not taken.");
+  out.sample({{"peer", "client"}}, sum.client_buffer_bytes);
+  out.sample({{"peer", "server"}}, sum.server_buffer_bytes);
   write_one(out, "sportello_login_failures_total", "Logins whose proof was wrong.",
             view.shared.failed_logins);
   write_one(out, "sportello_query_shapes", "Shapes of statements that SHOW QUERIES knows, each worker's own.",

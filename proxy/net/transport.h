@@ -80,6 +80,8 @@ class Transport final : private SocketWatch::Owner {
   // it, and cost no system call of their own. Empties `box`.
   void write_with_next(Outbox& box);
   size_t unsent_bytes() const { return unsent_ ? unsent_->size() - unsent_at_ : 0; }
+  // What it takes to keep them.
+  size_t buffer_bytes() const { return unsent_ ? unsent_->capacity() : 0; }
 
   void pause() { reading_ = false; }
   void resume();

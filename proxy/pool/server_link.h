@@ -84,6 +84,11 @@ class ServerLink final : private Transport::Handler, private ServerConnector::Ow
   const std::shared_ptr<NodeRuntime>& server() const { return server_; }
   ClientConnection* client() { return client_; }
   Transport* transport() { return transport_.get(); }
+  // What it keeps of what its server has sent and what that has not taken.
+  size_t buffer_bytes() const {
+    const size_t input = input_.capacity() < sizeof input_ ? 0 : input_.capacity();
+    return input + (transport_ ? transport_->buffer_bytes() : 0);
+  }
   const ServerEndpoint& endpoint() const { return endpoint_; }
   uint32_t process_id() const { return process_id_; }
   const std::string& cancel_key() const { return cancel_key_; }

@@ -96,6 +96,8 @@ class ClientConnection final : private Transport::Handler {
   void send(Outbox& box);
   void note_answers(const ServerStep& step);
   size_t unsent_bytes() const { return transport_.unsent_bytes(); }
+  // What it keeps of what its client has sent and what that has not taken.
+  size_t buffer_bytes() const { return transport_.buffer_bytes() + (input_ ? input_->capacity() : 0); }
   int fd() const { return transport_.fd(); }
   void pause() { transport_.pause(); }
   void resume() { transport_.resume(); }

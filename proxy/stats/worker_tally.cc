@@ -62,6 +62,7 @@ WorkerTally take_tally(Worker& worker) {
                     .dropped_query_shapes = worker.queries().dropped_shapes()};
   for (const auto& client : worker.clients()) {
     tally.clients++;
+    tally.client_buffer_bytes += client->buffer_bytes();
     if (client->admin() != nullptr) {
       tally.consoles++;
     } else if (client->pool() != nullptr && (client->is_logged_in() || client->is_waiting())) {
@@ -71,6 +72,7 @@ WorkerTally take_tally(Worker& worker) {
     }
   }
   for (const auto& link : worker.links()) {
+    tally.server_buffer_bytes += link->buffer_bytes();
     count_link(*link, tally.pools[link->pool().shared_ref()]);
   }
   return tally;

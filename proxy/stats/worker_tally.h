@@ -32,6 +32,9 @@ struct WorkerTally {
   int clients = 0;  // connections, whatever became of their login, and the console's
   int logging_in = 0;
   int consoles = 0;
+  // Of what its clients and its links have sent that cannot be passed on yet, and have not taken.
+  size_t client_buffer_bytes = 0;
+  size_t server_buffer_bytes = 0;
   size_t query_shapes = 0;  // in its QueryTable
   uint64_t dropped_query_shapes = 0;
   std::map<std::shared_ptr<PoolRuntime>, PoolTally> pools = {};

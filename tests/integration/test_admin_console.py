@@ -510,3 +510,18 @@ def test_the_console_is_listed_as_a_database_with_one_pool(proxy, workers):
     lists = {row["list"]: row["items"] for row in process.show("LISTS")}
     assert lists["users"] == len(process.show("USERS")) >= before["users"] and before["pools"] == 1
     wait_until(lambda: one(process, "POOLS", database="sportello")["cl_active"] == 1, "only who asks is left")
+
+
+def test_what_clients_make_us_keep_is_counted(proxy, workers):  # S61
+    process = proxy(workers=workers, default_pool_size=1, reserve_pool_size=0)
+    assert one(process, "MEM", name="client_buffers")["memtotal"] == 0
+    with process.wire() as holder, process.wire() as waits, process.wire() as unfinished:
+        holder.hold_link()
+        waits.send(wire.query("SELECT '" + "x" * 20_000 + "'"))
+        unfinished.send(wire.query("SELECT '" + "x" * 20_000 + "'")[:-100])
+        wait_until(lambda: one(process, "MEM", name="client_buffers")["used"] == 2, "both are kept")
+        assert 39_000 < one(process, "MEM", name="client_buffers")["memtotal"] < 100_000
+        holder.query("COMMIT")
+        waits.read_until_ready()
+        unfinished.reset()
+        wait_until(lambda: one(process, "MEM", name="client_buffers")["memtotal"] == 0, "nothing is kept any more")

@@ -139,6 +139,21 @@ TEST_F(AdminShow, CountsClientsAndServersOfAPool) {
   EXPECT_EQ(at(pools, 0, "pool_mode"), "session");
 }
 
+TEST_F(AdminShow, CountsTheMemoryOfBuffers) {  // S61
+  client("waiting").buffer_bytes = 1000;
+  client("active").buffer_bytes = 500;
+  client("idle");
+  server("active").buffer_bytes = 70;
+  const AdminTable mem = shown(ShowTopic::Mem);
+  const size_t at_clients = mem.rows.size() - 2;
+  EXPECT_EQ(at(mem, at_clients, "name"), "client_buffers");
+  EXPECT_EQ(at(mem, at_clients, "size"), "750");
+  EXPECT_EQ(at(mem, at_clients, "used"), "2");
+  EXPECT_EQ(at(mem, at_clients, "memtotal"), "1500");
+  EXPECT_EQ(at(mem, at_clients + 1, "name"), "server_buffers");
+  EXPECT_EQ(at(mem, at_clients + 1, "memtotal"), "70");
+}
+
 // As PgBouncer's: a database with one pool, which is there even while nobody is.
 TEST_F(AdminShow, ListsTheConsoleWithItsClients) {
   EXPECT_EQ(at(shown(ShowTopic::Pools), 1, "cl_active"), "0");

@@ -56,12 +56,17 @@ TEST_F(MetricsPageTest, CountsClientsAndServersByState) {
   tally().longest_wait = std::chrono::milliseconds(1500);
   view_.workers[1].pools[directory_.pool("app", "alice")].clients_active = 3;
   view_.workers[1].clients = 9;
+  view_.workers[0].client_buffer_bytes = 1000;
+  view_.workers[1].client_buffer_bytes = 24;
+  view_.workers[1].server_buffer_bytes = 7;
   const std::string text = page();
   EXPECT_THAT(text,
               HasSubstr("sportello_pool_clients{database=\"app\",user=\"alice\",state=\"active\"} 5\n"));
   EXPECT_THAT(text, HasSubstr("sportello_pool_longest_wait_seconds{database=\"app\",user=\"alice\"} 1.5\n"));
   EXPECT_THAT(text, HasSubstr("\nsportello_clients 9\n"));
   EXPECT_THAT(text, HasSubstr("\nsportello_workers 2\n"));
+  EXPECT_THAT(text, HasSubstr("\nsportello_buffer_bytes{peer=\"client\"} 1024\n"));
+  EXPECT_THAT(text, HasSubstr("\nsportello_buffer_bytes{peer=\"server\"} 7\n"));
   EXPECT_THAT(text, HasSubstr("sportello_pool_size{database=\"app\",user=\"alice\"} 7\n"));
 }
 
