@@ -1,10 +1,10 @@
 #include "cache/cached_result.h"
 
 #include <algorithm>
-#include <new>
 #include <utility>
 
 #include "cache/heap_bytes.h"
+#include "cache/result_memory.h"
 #include "cache/row_description.h"
 #include "protocol/invariant.h"
 
@@ -21,8 +21,8 @@ class RoomBehind {
   template <typename Other>
   explicit RoomBehind(const RoomBehind<Other>& other) : extra_(other.extra()) {}
 
-  T* allocate(size_t n) { return static_cast<T*>(::operator new(n * sizeof(T) + extra_)); }
-  void deallocate(T* memory, size_t /*n*/) noexcept { ::operator delete(memory); }
+  T* allocate(size_t n) { return static_cast<T*>(allocate_result(n * sizeof(T) + extra_)); }
+  void deallocate(T* memory, size_t n) noexcept { free_result(memory, n * sizeof(T) + extra_); }
   size_t extra() const { return extra_; }
 
  private:

@@ -18,6 +18,10 @@ ResultShard::Put ResultShard::put(const CachedResultRef& result, size_t& evicted
   CachedResultRef replaced;
   Dropped dropped;
   const std::unique_lock lock(mutex_);
+  // Nobody has touched these for long: they are fetched from memory side by side.
+  table_.prefetch(result->key().hash);
+  __builtin_prefetch(newest_);
+  __builtin_prefetch(hand_);
   const CachedResult* const before = table_.find(result->key());
   if (before != nullptr && before->filling_.as_of > result->filling_.as_of &&
       before->filling_.snapshot.is_valid()) {
@@ -69,16 +73,12 @@ const CachedResult* ResultShard::next_victim() {
   return at;
 }
 
-// The next to go is known now: it and its slot are fetched from memory before they are needed.
 CachedResultRef ResultShard::evict() {
   const CachedResult* const victim = next_victim();
   if (victim == nullptr) return nullptr;
-  CachedResultRef evicted = unlink(*victim);
-  if (hand_ != nullptr) {
-    table_.prefetch(hand_->key().hash);
-    __builtin_prefetch(hand_->place_.newer);
-  }
-  return evicted;
+  table_.prefetch(victim->key().hash);
+  __builtin_prefetch(victim->place_.newer);
+  return unlink(*victim);
 }
 
 void ResultShard::link(const CachedResultRef& result) {

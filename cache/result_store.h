@@ -52,6 +52,8 @@ class ResultStore {
   Found look_up(const Wanted& wanted) const;
   // Under its key. False: it was not good any more, does not fit, or a later one is there. Once only of each.
   bool put(const CachedResultRef& result);
+  // What is now being made will be put under a key of this hash.
+  void prefetch(uint64_t hash) const { __builtin_prefetch(shards_[shard_of(hash)].get()); }
   // A smaller bound takes effect before this returns.
   void set_max_bytes(uint64_t max_bytes);
   // How many went.

@@ -31,7 +31,7 @@ class ResultTable {
 
   size_t size() const { return size_; }
   size_t slots() const { return slots_.size(); }
-  // It will soon be asked to remove one of this hash.
+  // One of this hash is about to be looked for.
   void prefetch(uint64_t hash) const { __builtin_prefetch(&slots_[place_of(hash)]); }
 
  private:

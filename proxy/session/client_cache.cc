@@ -261,6 +261,7 @@ void ClientConnection::finish_fill() {
   std::unique_ptr<CacheFill> fill = std::move(fill_);
   RuleCounts& counts = *fill->counts;
   const cache::Filling& filling = fill->flight.filling();
+  worker_->cache().shared.store.prefetch(fill->flight.key().hash);
   const cache::CachedResultRef result = fill->recorder.result(fill->flight.key(), filling);
   if (result == nullptr) {
     RuleCounts::add(counts.refused, fill->recorder.refusal());
