@@ -63,8 +63,8 @@ class Flight {
   uint64_t hash_ = 0;
   Filling filling_;
   AnswerForm form_;
-  Flights* flights_ = nullptr;                       // nullptr: it is not in the air
-  Flight* next_ = nullptr;                           // guarded by the Flights' mutex, as is the next
+  Flights* flights_ = nullptr;                        // nullptr: it is not in the air
+  Flight* next_ = nullptr;                            // guarded by the Flights' mutex, as is the next
   std::vector<std::pair<uint64_t, Waiter>> waiters_;  // by the numbers of their Tickets
 };
 

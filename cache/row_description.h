@@ -8,8 +8,9 @@
 
 namespace sportello::cache {
 
-// Gives a whole RowDescription `message` the formats that Bind's result formats mean: none: all text; one: all
-// of that; else one a column. False: it is no such message, or its columns are not as many as the formats.
+// Gives a whole RowDescription `message` the formats that Bind's result formats mean: none: all text; one:
+// all of that; else one a column. False: it is no such message, or its columns are not as many as the
+// formats.
 bool set_formats(std::span<char> message, std::span<const int16_t> result_formats);
 
 }  // namespace sportello::cache
