@@ -1,10 +1,12 @@
 #include "cache/catalog_slot.h"
 
+#include <utility>
+
 namespace sportello::cache {
 
 void CatalogSlot::publish(CatalogRef catalog, uint64_t ddl_epoch) {
   const std::lock_guard lock(mutex_);
-  entry_ = {catalog, catalog, ddl_epoch};
+  entry_ = {catalog, std::move(catalog), ddl_epoch};
   generation_.fetch_add(1, std::memory_order_release);
 }
 

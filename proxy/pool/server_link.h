@@ -86,8 +86,8 @@ class ServerLink final : private Transport::Handler, private ServerConnector::Ow
   Transport* transport() { return transport_.get(); }
   // What it keeps of what its server has sent and what that has not taken.
   size_t buffer_bytes() const {
-    const size_t input = input_.capacity() < sizeof input_ ? 0 : input_.capacity();
-    return input + (transport_ ? transport_->buffer_bytes() : 0);
+    const bool is_on_heap = input_.capacity() > std::string().capacity();
+    return (is_on_heap ? input_.capacity() : 0) + (transport_ ? transport_->buffer_bytes() : 0);
   }
   const ServerEndpoint& endpoint() const { return endpoint_; }
   uint32_t process_id() const { return process_id_; }
