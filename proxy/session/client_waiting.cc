@@ -35,7 +35,7 @@ void ClientConnection::link_lost(const Error& why) {
   transport_.write(to_client);
   transport_.resume();
   if (loss.session_ends) {
-    close_with(std::move(loss.told), CloseReason::ServerLost);
+    close_with(loss.told, CloseReason::ServerLost);
     return;
   }
   if (loss.again) {
