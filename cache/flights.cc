@@ -7,11 +7,6 @@ namespace {
 
 constexpr size_t kMostKeptBytes = 4096;  // a larger buffer is given back after use
 
-// Under a lock, so that it needs no locked instruction; read without it.
-void count(std::atomic<uint64_t>& counter) {
-  counter.store(counter.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-}
-
 }  // namespace
 
 void Flight::begin(const KeyView& key, Filling&& filling, const AnswerForm& form) {
@@ -49,7 +44,7 @@ void Flights::take_off(Flight& flight) {
   flight.flights_ = this;
   flight.next_ = std::exchange(bucket(flight.hash_), &flight);
   ++in_the_air_;
-  count(flown_);
+  flown_.fetch_add(1, std::memory_order_relaxed);
 }
 
 Flights::Ticket Flights::add_waiter(Flight& flight, Waiter waiter) {
@@ -58,7 +53,7 @@ Flights::Ticket Flights::add_waiter(Flight& flight, Waiter waiter) {
   ticket.hash_ = flight.hash_;
   ticket.number_ = ++last_number_;
   flight.waiters_.emplace_back(ticket.number_, std::move(waiter));
-  count(joined_);
+  joined_.fetch_add(1, std::memory_order_relaxed);
   return ticket;
 }
 

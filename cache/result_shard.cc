@@ -105,11 +105,9 @@ CachedResultRef ResultShard::unlink(const CachedResult& result) {
 bool ResultShard::make_room(uint64_t bytes, Dropped& evicted) {
   bool has_place = !table_.is_full() || grow_table();
   while (!has_place || !budget_.try_take(bytes)) {
-    evicted.push_back(evict());
-    if (evicted.back() == nullptr) {
-      evicted.pop_back();
-      return false;
-    }
+    CachedResultRef gone = evict();
+    if (gone == nullptr) return false;
+    evicted.push_back(std::move(gone));
     has_place = true;
   }
   return true;

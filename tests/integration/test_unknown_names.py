@@ -52,6 +52,13 @@ def _names_unknown(cluster, proxy):
     wait_until(lambda: _is_known(proxy), "the catalog is known", 15)
 
 
+def _is_kept(proxy, client):
+    """The client's read of the table was answered from memory."""
+    before = int(proxy.show("CACHE RULES")[0]["hits"])
+    client.execute(TABLE)
+    return int(proxy.show("CACHE RULES")[0]["hits"]) > before
+
+
 def _replica_reads(proxy):
     return sum(int(node["reads"]) for node in proxy.show("NODES") if node["role"] == "replica")
 
@@ -110,16 +117,12 @@ def test_what_only_reads_is_run_again_once_that_is_known(watched):
 def test_what_a_view_wrote_in_a_schema_of_the_moment_is_found_by_the_next_read(watched, where):
     cluster, proxy = watched(rules=[{"name": "t", "ttl": "1h", "tables": ["t"]}])
     with proxy.connect() as client, proxy.connect() as other:
-        def is_kept():
-            before = int(proxy.show("CACHE RULES")[0]["hits"])
-            other.execute(TABLE)
-            return int(proxy.show("CACHE RULES")[0]["hits"]) > before
-        wait_until(is_kept, "it is answered from memory", 15)
+        wait_until(lambda: _is_kept(proxy, other), "it is answered from memory", 15)
         with client.transaction():
             client.execute(where)
             assert client.execute("SELECT * FROM bumps_apart").fetchone() == (1,)
         assert client.execute(TABLE).fetchone() == other.execute(TABLE).fetchone() == (1,)
-        wait_until(is_kept, "it is answered from memory again", 15)
+        wait_until(lambda: _is_kept(proxy, other), "it is answered from memory again", 15)
 
 
 @pytest.mark.parametrize("made", [["CREATE TEMP VIEW gate AS SELECT bump() AS k"],
@@ -128,13 +131,9 @@ def test_what_a_view_wrote_in_a_schema_of_the_moment_is_found_by_the_next_read(w
 def test_what_a_temporary_view_by_a_tables_name_wrote_is_found_by_the_next_read(watched, made):
     _, proxy = watched(rules=[{"name": "t", "ttl": "1h", "tables": ["t"]}])
     with proxy.connect() as client, proxy.connect() as other:
-        def is_kept():
-            before = int(proxy.show("CACHE RULES")[0]["hits"])
-            other.execute(TABLE)
-            return int(proxy.show("CACHE RULES")[0]["hits"]) > before
         for statement in made:
             client.execute(statement)
-        wait_until(is_kept, "it is answered from memory", 15)
+        wait_until(lambda: _is_kept(proxy, other), "it is answered from memory", 15)
         assert client.execute("SELECT * FROM gate").fetchone() == (1,)
         assert client.execute(TABLE).fetchone() == other.execute(TABLE).fetchone() == (1,)
-        wait_until(is_kept, "it is answered from memory again", 15)
+        wait_until(lambda: _is_kept(proxy, other), "it is answered from memory again", 15)
