@@ -56,6 +56,10 @@ enum class OwedEffect : uint8_t {
   Piecemeal = 64,      // of MayWrite: outside a block, its last act may not be the only one to commit
 };
 
+// What makes the outcome of a statement unknown if its link dies.
+inline constexpr uint8_t kWritesAndCommits =
+    static_cast<uint8_t>(OwedEffect::MayWrite) | static_cast<uint8_t>(OwedEffect::Commits);
+
 // RESET goes back to what the client had at login, which the link's own defaults may not be. A bit per
 // Tracked says which; this one: those that the server reports with the link's defaults (of several statements
 // in one text it is not known what each resets).
@@ -72,6 +76,7 @@ struct Consequences {
   // LinkState::followed holds it.
   const sql::StatementFacts* follows = nullptr;
 
+  void add(OwedEffect effect) { effects |= static_cast<uint8_t>(effect); }
   bool is_empty() const { return pins == 0 && restores == 0 && effects == 0 && follows == nullptr; }
 };
 

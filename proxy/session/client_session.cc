@@ -291,9 +291,8 @@ ClientSession::Outcome ClientSession::on_query(const Message& message, Outbox& t
     link_->unnamed_id = 0;
     scope_->ddl_epoch.fetch_add(1, std::memory_order_relaxed);
     const QueryRef query = query_of(0, {});
-    constexpr auto kUnread =
-        static_cast<uint8_t>(OwedEffect::MayWrite) | static_cast<uint8_t>(OwedEffect::Commits);
-    forward(message, {.request = Request::Query, .then = {.effects = kUnread}, .query = query}, to_server);
+    forward(message, {.request = Request::Query, .then = {.effects = kWritesAndCommits}, .query = query},
+            to_server);
     return Outcome::Taken;
   }
   const auto text = decode_query(message.body());
@@ -404,8 +403,9 @@ ClientSession::Outcome ClientSession::on_function_call(const Message& message, O
   begin_batch();
   link_->replay.drop();
   note_unknown_write();
-  constexpr auto kWrites = static_cast<uint8_t>(OwedEffect::MayWrite);
-  forward(message, {.request = Request::FunctionCall, .then = {.effects = kWrites}}, to_server);
+  OwedAnswer owed{.request = Request::FunctionCall};
+  owed.then.add(OwedEffect::MayWrite);
+  forward(message, owed, to_server);
   return Outcome::Taken;
 }
 

@@ -450,9 +450,7 @@ ClientSession::Outcome ClientSession::on_sync(const Message& message, Outbox& to
   link_->unsynced = false;
   batch_runs_ = flushed_ = false;
   // Outside a block it is the Sync that commits what ran before it.
-  constexpr uint8_t kUntilSync =
-      static_cast<uint8_t>(OwedEffect::MayWrite) | static_cast<uint8_t>(OwedEffect::Commits);
-  const auto effects = static_cast<uint8_t>(portal_then_.effects & kUntilSync);
+  const auto effects = static_cast<uint8_t>(portal_then_.effects & kWritesAndCommits);
   portal_then_ = {};
   forward(message, {.request = Request::Sync, .then = {.effects = effects}}, to_server);
   if (link_->replay.usable) {

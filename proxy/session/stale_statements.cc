@@ -93,7 +93,7 @@ void ClientSession::run_again(Replay replay, Outbox& to_server) {
       link_->keep_followed(part.followed);
     }
     if (may_write && (part.owed.request == Request::Query || part.owed.request == Request::Execute)) {
-      part.owed.then.effects |= static_cast<uint8_t>(OwedEffect::MayWrite);
+      part.owed.then.add(OwedEffect::MayWrite);
     }
     owe(part.owed);
     to_server.own().append(bytes);

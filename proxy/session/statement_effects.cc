@@ -159,19 +159,18 @@ Consequences ClientSession::note_effects(const sql::FactsPtr& facts_owner) {
   const sql::StatementFacts& facts = *facts_owner;
   using sql::Effect;
   Consequences then;
-  const auto add = [&](OwedEffect effect) { then.effects |= static_cast<uint8_t>(effect); };
   if (freshness_ != nullptr) {
     note_write(facts_owner);
   }
   block_only_reads_ = block_only_reads_ && facts.replay_safe() && !hides_write_;
   if (hides_write_ || !only_reads(facts)) {
-    add(OwedEffect::MayWrite);
+    then.add(OwedEffect::MayWrite);
     if (!is_one_transaction(facts)) {
-      add(OwedEffect::Piecemeal);
+      then.add(OwedEffect::Piecemeal);
     }
   }
   if (may_commit(facts)) {
-    add(OwedEffect::Commits);
+    then.add(OwedEffect::Commits);
   }
   if (!facts.replay_safe()) {
     link_->sequence_user = serial_;
@@ -180,7 +179,7 @@ Consequences ClientSession::note_effects(const sql::FactsPtr& facts_owner) {
     return then;
   }
   if (facts.has(Effect::TransactionControl)) {
-    add(OwedEffect::MayRollBack);
+    then.add(OwedEffect::MayRollBack);
   }
   then.pins = facts.effects & sql::kPins;
   leaves_doubt_ = leaves_doubt_ || facts.has(sql::kLeavesDoubt);
@@ -227,7 +226,7 @@ Consequences ClientSession::note_effects(const sql::FactsPtr& facts_owner) {
         parameter ? static_cast<uint16_t>(1U << static_cast<unsigned>(*parameter)) : kRestoresReported;
   }
   if (facts.has(Effect::IsDdl | Effect::Unknown)) {
-    add(OwedEffect::ChangesCatalog);
+    then.add(OwedEffect::ChangesCatalog);
     if (creates_temporary(*settings_)) {
       then.pins |= Effect::TempObject;
     }
@@ -241,12 +240,12 @@ Consequences ClientSession::note_effects(const sql::FactsPtr& facts_owner) {
     context_->empty_database(facts.name);  // the server waits for them to go
   }
   if (facts.has(Effect::DiscardAll)) {
-    add(OwedEffect::DiscardsAll);
+    then.add(OwedEffect::DiscardsAll);
     discards_names_ = true;
     link_->statements.make_uncertain();
   }
   if (facts.has(Effect::DeallocateAll)) {
-    add(OwedEffect::DeallocatesAll);
+    then.add(OwedEffect::DeallocatesAll);
     discards_names_ = true;
     link_->statements.make_uncertain();
   }
